@@ -1,0 +1,1 @@
+"""The HTTP front door: the edge that carries model calls, and everything else on Starlette."""

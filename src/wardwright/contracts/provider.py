@@ -1,0 +1,113 @@
+"""The typed value of a `kind: provider` document: one credentialed endpoint.
+
+It is configuration of this installation, not part of a model contract: an exported model names its providers and
+carries nothing of them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Dialect: TypeAlias = Literal["openai", "anthropic"]
+Secret: TypeAlias = str
+"""`env:NAME` or `file:PATH`; never the credential itself."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Bounds on each phase of one attempt, in seconds."""
+
+    connect_s: int = 5
+    first_byte_s: int = 120
+    """From the request being sent to the first byte of the answer."""
+    between_bytes_s: int = 60
+    total_s: int = 600
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How many connections, and how many requests may wait for one."""
+
+    connections_max: int = 256
+    waiting_max: int = 1024
+    idle_s: int = 55
+    """A connection unused for longer is closed, not reused."""
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """When a target rests after failures."""
+
+    failure_ppm: int = 500_000
+    """Opens at this failure rate over the window, in parts per million."""
+    calls_min: int = 8
+    """Never opens on fewer calls than these."""
+    window_s: int = 30
+    open_s: int = 10
+    """How long it rests before one call may probe."""
+
+
+class ScriptStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a scripted model does in one call. Without any member it answers `ok`."""
+
+    text: str | None = None
+    chunks: tuple[str, ...] = ()
+    """Deltas of a streamed answer; unset: the text cut at its words."""
+    reasoning: str | None = None
+    tool_calls: tuple[ScriptToolCall, ...] = ()
+    finish: Literal["stop", "length", "tool_calls", "content_filter"] | None = None
+    status: int = 200
+    """Any other status answers an error body instead."""
+    retry_after_s: int | None = None
+    delay_ms: int = 0
+    """Before the first byte."""
+    chunk_delay_ms: int = 0
+    """Before each further chunk."""
+    break_after_chunks: int | None = None
+    """The connection breaks after this many chunks: 0 breaks before the first."""
+    stall_after_chunks: int | None = None
+    """Nothing more ever comes after this many chunks."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class ScriptToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str
+    arguments: str
+    """JSON text."""
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The calls of one scripted model in order; the last one repeats."""
+
+    model: str
+    steps: tuple[ScriptStep, ...] = ()
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One upstream endpoint."""
+
+    name: str
+    kind: Literal["provider"] = "provider"
+    format: int = 1
+    dialect: Dialect = "openai"
+    transport: Literal["native", "httpx2", "scripted", "replay"] = "native"
+    base_url: str | None = None
+    """Such as `https://api.openai.com/v1`; required for `native` and `httpx2`."""
+    credential: Secret | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent with every request to this provider and to no other; values may be `env:NAME` or `file:PATH`."""
+    on_client_left: Literal["cancel", "drain"] = "cancel"
+    """`drain` reads the answer to its end, for providers that bill it anyway."""
+    timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool()
+    breaker: Breaker = Breaker()
+    proxy: str | None = None
+    """For `httpx2`: an HTTP proxy."""
+    tls_ca_file: str | None = None
+    """A PEM bundle to trust instead of the system's."""
+    stream_options: bool = True
+    """Whether the provider understands `stream_options.include_usage`."""
+    scripts: tuple[Script, ...] = ()
+    """For `scripted`."""
+    recordings: str | None = None
+    """For `replay`: a directory of recorded exchanges."""

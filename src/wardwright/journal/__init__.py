@@ -1,0 +1,1 @@
+"""The append-only truth: envelope, chain, verification, a call's life. Pure."""

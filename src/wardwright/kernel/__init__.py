@@ -1,0 +1,1 @@
+"""Words every part shares. Pure: no clock, no luck, no I/O."""

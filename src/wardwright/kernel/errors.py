@@ -1,0 +1,152 @@
+"""The one error type, and the closed table of its codes.
+
+Rule 1: every failure a user can meet has a row in CODES; a code that is not there cannot be raised.
+Rule 2: a row says whose fault it is, so that each front door can choose its status without reading the message.
+Rule 3: messages carry no secret and, on their way to a caller, no target, pattern or private address.
+
+Three coats are cut from one value: the CLI's text, an RFC 9457 problem on `/api` and `/admin`, and OpenAI's envelope
+on `/v1`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Fault(StrEnum):
+    """Whose fault a failure is."""
+
+    CALLER = "caller"
+    POLICY = "policy"
+    UPSTREAM = "upstream"
+    US = "us"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a failure lies: in a file, in a request body, or both."""
+
+    file: str | None = None
+    line: int | None = None
+    """1-based."""
+    column: int | None = None
+    """1-based, in characters."""
+    path: str | None = None
+    """A dotted path inside the document, such as `route.cascade.members[1]`."""
+
+    def __str__(self) -> str:
+        if self.file is None:
+            if self.line is None:
+                return self.path or ""
+            return f"line {self.line}, column {self.column}"
+        spot = self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
+        return spot if self.path is None else f"{spot} ({self.path})"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """What is fixed about one kind of failure."""
+
+    fault: Fault
+    status: int
+    """The HTTP status under which callers see it."""
+    type: str
+    """OpenAI's error family: what their SDKs switch on."""
+    means: str
+    """One line for the reference page."""
+
+
+_CALLER, _POLICY, _UPSTREAM, _US = Fault.CALLER, Fault.POLICY, Fault.UPSTREAM, Fault.US
+_INVALID, _AUTH, _PERMISSION = "invalid_request_error", "authentication_error", "permission_error"
+_RATE, _SERVER = "rate_limit_error", "server_error"
+
+CODES: Final[dict[str, Code]] = {
+    # requests
+    "invalid_json": Code(_CALLER, 400, _INVALID, "the body is not JSON, or holds what JSON forbids"),
+    "invalid_request": Code(_CALLER, 400, _INVALID, "a member of the body is missing or has the wrong type"),
+    "invalid_header": Code(_CALLER, 400, _INVALID, "a request header cannot be read"),
+    "json_too_deep": Code(_CALLER, 400, _INVALID, "the body nests deeper than `json_depth_max`"),
+    "body_too_large": Code(_CALLER, 413, _INVALID, "the body is larger than `body_bytes_max`"),
+    "headers_too_large": Code(_CALLER, 431, _INVALID, "the head of the request is larger than `head_bytes_max`"),
+    "request_timeout": Code(_CALLER, 408, _INVALID, "the request did not arrive within its deadline"),
+    "method_not_allowed": Code(_CALLER, 405, _INVALID, "this path does not take that method"),
+    "not_found": Code(_CALLER, 404, _INVALID, "nothing lives at this path"),
+    "model_not_found": Code(_CALLER, 404, _INVALID, "no contract serves this model name"),
+    "receipt_not_found": Code(_CALLER, 404, _INVALID, "no receipt with this id is yours to read"),
+    "context_length_exceeded": Code(_CALLER, 400, _INVALID, "no target of the route holds the request"),
+    "unsupported_capability": Code(_CALLER, 400, _INVALID, "no target of the route can do what the request asks"),
+    "too_many_hops": Code(_CALLER, 508, _INVALID, "the request passed through more gateways than `hops_max`"),
+    "client_closed_request": Code(_CALLER, 499, _INVALID, "the client left before the answer was complete"),
+    # identity
+    "missing_api_key": Code(_CALLER, 401, _AUTH, "this gateway wants a key, and none was sent"),
+    "invalid_api_key": Code(_CALLER, 401, _AUTH, "the key is unknown, expired or revoked"),
+    "model_not_allowed": Code(_CALLER, 403, _PERMISSION, "the key may not use this model"),
+    "scope_missing": Code(_CALLER, 403, _PERMISSION, "the key lacks the scope that this needs"),
+    "admin_required": Code(_CALLER, 401, _AUTH, "this path takes the admin credential alone"),
+    "host_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access answers only to its own host names"),
+    "origin_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access refuses calls from foreign web pages"),
+    # policy
+    "route_refused": Code(_POLICY, 403, _PERMISSION, "the contract's guards or constraints leave no target"),
+    # upstreams
+    "upstream_failed": Code(_UPSTREAM, 502, _SERVER, "every target that may serve this request failed"),
+    "upstream_timeout": Code(_UPSTREAM, 504, _SERVER, "no target answered within its deadline"),
+    "upstream_rate_limited": Code(_UPSTREAM, 429, _RATE, "every target that may serve this request is rate limited"),
+    "upstream_credentials": Code(_UPSTREAM, 502, _SERVER, "an upstream refused the gateway's own credentials"),
+    "upstream_rejected": Code(_UPSTREAM, 400, _INVALID, "the upstream refused the request as malformed"),
+    "upstream_stream_broken": Code(_UPSTREAM, 502, _SERVER, "the upstream's stream ended before its answer did"),
+    "upstream_unavailable": Code(_UPSTREAM, 503, _SERVER, "every target is cooling down after failures"),
+    # ourselves
+    "overloaded": Code(_US, 503, _SERVER, "a bounded queue of the gateway is full"),
+    "journal_unavailable": Code(_US, 503, _SERVER, "the journal cannot be written, and calls without it are refused"),
+    "deadline_exceeded": Code(_US, 504, _SERVER, "the call's own deadline passed"),
+    "not_ready": Code(_US, 503, _SERVER, "the gateway is starting or draining"),
+    "internal_error": Code(_US, 500, _SERVER, "a defect of the gateway; the log has its trace"),
+    # contracts and configuration
+    "contract_syntax": Code(_CALLER, 400, _INVALID, "the document is not YAML, TOML or JSON"),
+    "contract_invalid": Code(_CALLER, 400, _INVALID, "a member of the document has the wrong type or value"),
+    "contract_unknown_key": Code(_CALLER, 400, _INVALID, "the document has a key that its kind does not know"),
+    "contract_unknown_kind": Code(_CALLER, 400, _INVALID, "no such kind of contract"),
+    "contract_duplicate": Code(_CALLER, 400, _INVALID, "two documents carry the same kind and name"),
+    "contract_reference": Code(_CALLER, 400, _INVALID, "the document names something that does not exist"),
+    "contract_cycle": Code(_CALLER, 400, _INVALID, "the route leads back to itself"),
+    "contract_too_deep": Code(_CALLER, 400, _INVALID, "the route nests deeper than `route_depth_max`"),
+    "contract_secret": Code(_CALLER, 400, _INVALID, "a credential stands in the document itself"),
+    "contract_not_found": Code(_CALLER, 404, _INVALID, "no contract or version of that name"),
+    "credential_unreadable": Code(_CALLER, 400, _INVALID, "a credential's `env:` or `file:` source cannot be read"),
+    "settings_invalid": Code(_CALLER, 400, _INVALID, "a setting has the wrong type or value"),
+    "key_not_found": Code(_CALLER, 404, _INVALID, "no serving key with that id"),
+    "usage": Code(_CALLER, 400, _INVALID, "the command line cannot be understood"),
+    # journal
+    "journal_broken": Code(_US, 500, _SERVER, "a chain of the journal does not verify"),
+    "journal_incomplete": Code(_US, 500, _SERVER, "a chain of the journal has no closing checkpoint"),
+    "journal_locked": Code(_US, 409, _SERVER, "another process holds this state directory"),
+    "journal_write": Code(_US, 503, _SERVER, "a record could not be written"),
+    "record_invalid": Code(_US, 500, _SERVER, "a record holds a value that canonical JSON does not allow"),
+    "server_unreachable": Code(_US, 503, _SERVER, "no running gateway answers at that address"),
+}
+"""Every code, in the order of the reference page."""
+
+
+class WardwrightError(Exception):
+    """A failure with a name: a code from CODES, one sentence, where possible a place and a hint.
+
+    >>> WardwrightError("model_not_found", "no model `codign`", hint="did you mean `coding`?").status
+    404
+    """
+
+    def __init__(self, code: str, message: str, *, place: Place | None = None, hint: str | None = None) -> None:
+        self.row = CODES[code]
+        self.code = code
+        self.message = message
+        self.place = place
+        self.hint = hint
+        super().__init__(message)
+
+    @property
+    def fault(self) -> Fault:
+        return self.row.fault
+
+    @property
+    def status(self) -> int:
+        return self.row.status

@@ -1,0 +1,1 @@
+"""Adapters: transports to upstream endpoints, scripted and replay doubles, tokenizers."""

@@ -1,0 +1,1 @@
+"""What a synthetic model name means now: dispatcher, cascade, alloy, fit, graph. Pure."""

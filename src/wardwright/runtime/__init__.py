@@ -1,0 +1,1 @@
+"""The composition root: settings, wiring, supervision, reload, the board of live calls."""

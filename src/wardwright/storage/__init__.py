@@ -1,0 +1,1 @@
+"""Adapters: segments on disk, keys, blobs, the SQLite index."""
