@@ -1,0 +1,306 @@
+"""What a client asks for in `POST /v1/chat/completions` and `/v1/embeddings`.
+
+Rule 1: the body is decoded twice and never again: once into its top-level members as raw JSON (what is sent on, the
+last of duplicate members winning), once into the few members that decisions read.
+Rule 2: what was read is what is sent: both decodes keep the last of duplicate members, and the body that leaves is
+built from `members`.
+Rule 3: what this file does not know passes untouched, provided that it is JSON that every reader reads alike: valid
+UTF-8, no lone surrogates, no nesting past JSON_DEPTH_MAX.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from wardwright.kernel.errors import Place, WardwrightError
+
+JSON_DEPTH_MAX: Final = 128
+"""Arrays and objects inside one another in a request body."""
+
+MODEL_NAME_CHARS_MAX: Final = 256
+
+Members: TypeAlias = dict[str, Raw]
+"""The top-level members of a body as raw JSON."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One piece of a message's content."""
+
+    type: str
+    text: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What decisions read of a message."""
+
+    role: str
+    content: str | list[Part] | None = None
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True):
+    type: str
+
+
+Metadata: TypeAlias = dict[str, Any]
+"""Open by contract: the client's own members, looked at by name alone."""
+
+
+class ChatHead(msgspec.Struct, frozen=True):
+    """The members of a chat request that decisions read."""
+
+    model: str
+    messages: list[Message]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+    tools: list[Raw] | None = None
+    functions: list[Raw] | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: bool | None = None
+    reasoning_effort: str | None = None
+    modalities: list[str] | None = None
+    metadata: Metadata | None = None
+    user: str | None = None
+
+    @property
+    def output_tokens(self) -> int | None:
+        """The output budget that the request states, if it does."""
+        return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+class EmbeddingsHead(msgspec.Struct, frozen=True):
+    """The members of an embeddings request that decisions read."""
+
+    model: str
+    input: str | list[str | int | list[int]]
+    """Text, texts, one text as tokens, or texts as tokens."""
+    metadata: Metadata | None = None
+    user: str | None = None
+
+
+_chat_decoder = msgspec.json.Decoder(ChatHead)
+_embeddings_decoder = msgspec.json.Decoder(EmbeddingsHead)
+_members_decoder = msgspec.json.Decoder(Members)
+_any_decoder = msgspec.json.Decoder(Any)
+
+# A low surrogate may only follow a high one; anything else has no meaning in UTF-8.
+_SURROGATE = re.compile(
+    rb"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+
+
+def decode_chat(body: bytes) -> tuple[Members, ChatHead]:
+    """A chat request's members and head, or an error with its place in the body.
+
+    Raises WardwrightError: `invalid_json`, `json_too_deep`, `invalid_request`.
+    """
+    try:
+        members = _members_decoder.decode(body)
+        head = _chat_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        raise _refusal(body, cause) from cause
+    _require_plain(body)
+    _require_model(head.model)
+    if not head.messages:
+        raise WardwrightError("invalid_request", "`messages` is empty", place=Place(path="messages"))
+    if head.n is not None and head.n < 1:
+        raise WardwrightError("invalid_request", f"`n` is {head.n}; it must be at least 1", place=Place(path="n"))
+    budget = head.output_tokens
+    if budget is not None and budget < 1:
+        name = "max_completion_tokens" if head.max_completion_tokens is not None else "max_tokens"
+        raise WardwrightError("invalid_request", f"`{name}` is {budget}; it must be at least 1", place=Place(path=name))
+    return members, head
+
+
+def decode_embeddings(body: bytes) -> tuple[Members, EmbeddingsHead]:
+    """An embeddings request's members and head; raises as `decode_chat` does."""
+    try:
+        members = _members_decoder.decode(body)
+        head = _embeddings_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        raise _refusal(body, cause) from cause
+    _require_plain(body)
+    _require_model(head.model)
+    return members, head
+
+
+def capabilities_of(head: ChatHead) -> tuple[str, ...]:
+    """What the request asks of a target beyond plain text: sorted words of `contracts.model.Capability`."""
+    wanted: list[str] = []
+    if head.n is not None and head.n > 1:
+        wanted.append("choices")
+    if head.response_format is not None:
+        if head.response_format.type == "json_object":
+            wanted.append("json_object")
+        elif head.response_format.type == "json_schema":
+            wanted.append("json_schema")
+    if head.logprobs:
+        wanted.append("logprobs")
+    if head.tools or head.functions:
+        if head.parallel_tool_calls:
+            wanted.append("parallel_tools")
+        wanted.append("tools")
+    if head.reasoning_effort is not None and head.reasoning_effort != "none":
+        wanted.append("reasoning")
+    if head.modalities and "audio" in head.modalities:
+        wanted.append("audio")
+    for message in head.messages:
+        if isinstance(message.content, list):
+            for part in message.content:
+                if part.type == "image_url" and "vision" not in wanted:
+                    wanted.append("vision")
+                elif part.type == "input_audio" and "audio" not in wanted:
+                    wanted.append("audio")
+    wanted.sort()
+    return tuple(wanted)
+
+
+def image_count(head: ChatHead) -> int:
+    return sum(
+        part.type == "image_url"
+        for message in head.messages
+        if isinstance(message.content, list)
+        for part in message.content
+    )
+
+
+def first_user_text(head: ChatHead) -> str:
+    """The text of the first user message: what a derived conversation rests on."""
+    for message in head.messages:
+        if message.role == "user":
+            return text_of(message)
+    return ""
+
+
+def text_of(message: Message) -> str:
+    match message.content:
+        case None:
+            return ""
+        case str(text):
+            return text
+        case parts:
+            return "\n".join(part.text for part in parts)
+
+
+def around(messages: Raw, preamble: str | None, postscript: str | None) -> Raw:
+    """The messages with the operator's system messages put first and last.
+
+    >>> bytes(around(Raw(b'[{"role":"user","content":"hi"}]'), "Be brief.", None))
+    b'[{"role":"system","content":"Be brief."},{"role":"user","content":"hi"}]'
+    """
+    inner = bytes(messages).strip()[1:-1].strip()
+    pieces = [_system(preamble), inner, _system(postscript)]
+    return Raw(b"[" + b",".join(piece for piece in pieces if piece) + b"]")
+
+
+def _system(text: str | None) -> bytes:
+    return b"" if text is None else msgspec.json.encode({"role": "system", "content": text})
+
+
+def _require_model(model: str) -> None:
+    if not model or len(model) > MODEL_NAME_CHARS_MAX:
+        raise WardwrightError(
+            "invalid_request",
+            f"`model` must have 1 to {MODEL_NAME_CHARS_MAX} characters",
+            place=Place(path="model"),
+        )
+
+
+def _require_plain(body: bytes) -> None:
+    """Refuse what JSON readers are known to read differently, wherever it stands in the body."""
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as cause:
+            raise _refusal(body, cause) from cause
+    if b"\\u" in body:
+        lone = _SURROGATE.search(body)
+        if lone is not None:
+            raise WardwrightError("invalid_json", "a lone surrogate is not text", place=_place(body, lone.end() - 6))
+    if body.count(b"{") + body.count(b"[") > JSON_DEPTH_MAX:
+        _require_shallow(body)
+
+
+def _require_shallow(body: bytes) -> None:
+    level: list[Any] = [_any_decoder.decode(body)]
+    for _ in range(JSON_DEPTH_MAX + 1):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise WardwrightError(
+        "json_too_deep",
+        f"the body nests deeper than {JSON_DEPTH_MAX} levels",
+        hint="the limit is `json_depth_max`",
+    )
+
+
+_BYTE: Final = re.compile(r" \(byte (\d+)\)$")
+_PATH: Final = re.compile(r" - at `\$\.?(.*)`$")
+
+
+def _refusal(body: bytes, cause: Exception) -> WardwrightError:
+    text = str(cause)
+    match cause:
+        case RecursionError():
+            return WardwrightError(
+                "json_too_deep",
+                f"the body nests deeper than {JSON_DEPTH_MAX} levels",
+                hint="the limit is `json_depth_max`",
+            )
+        case UnicodeDecodeError():
+            # A decode of one string counts from that string's start: find the first bad byte of the whole body.
+            at = _first_bad_byte(body)
+            return WardwrightError("invalid_json", "the body is not valid UTF-8", place=_place(body, at))
+        case msgspec.ValidationError():
+            found = _PATH.search(text)
+            path = found[1] if found else ""
+            says = _PATH.sub("", text)
+            where = f"`{path}`: " if path else ""
+            return WardwrightError(
+                "invalid_request", f"{where}{says[0].lower()}{says[1:]}", place=Place(path=path or None)
+            )
+        case _:
+            found = _BYTE.search(text)
+            if found is None:
+                return WardwrightError(
+                    "invalid_json",
+                    "the body ends before its JSON does" if body.strip() else "the body is empty; it must be JSON",
+                    place=_place(body, len(body)) if body else None,
+                )
+            says = _BYTE.sub("", text).removeprefix("JSON is malformed: ")
+            return WardwrightError("invalid_json", f"the body is not JSON: {says}", place=_place(body, int(found[1])))
+
+
+def _first_bad_byte(body: bytes) -> int:
+    try:
+        body.decode()
+    except UnicodeDecodeError as cause:
+        return cause.start
+    return 0
+
+
+def _place(body: bytes, at: int) -> Place:
+    before = body[:at]
+    line_start = before.rfind(b"\n") + 1
+    return Place(line=before.count(b"\n") + 1, column=len(before[line_start:].decode("utf-8", "replace")) + 1)
