@@ -1,0 +1,340 @@
+"""Receipt v1: what one governed model call was asked, what it decided, what it did, what the client received.
+
+Rule 1: members stand in alphabetical order and hold canonical values only, so that encoding a receipt writes its
+canonical bytes without sorting; a test holds every receipt against RFC 8785.
+Rule 2: it holds the facts each decision saw, so that the decision can be made again: `plan(route@digest, facts)`.
+Rule 3: it holds no text of the caller or the model, no credential, no address: digests and counts stand for them.
+Rule 4: a member is added with a default or not at all; a change of meaning is a new FORMAT with an upcaster.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from wardwright.kernel.usage import Usage
+from wardwright.routing.plan import Plan, RouteFacts
+
+FORMAT: Final = 1
+
+OPENED: Final = "call.opened"
+CLOSED: Final = "call.closed"
+LOST: Final = "call.lost"
+
+Status: TypeAlias = Literal["completed", "refused", "failed", "client_left", "simulated", "lost"]
+"""`refused`: answered without an upstream call by the request's, the route's or the policy's own terms; `failed`: no
+upstream gave a whole answer; `lost`: the process ended before the call did."""
+
+Source: TypeAlias = Literal["trusted_auth", "header", "body_metadata", "gateway_metadata", "derived_anonymous"]
+"""Where a caller's claim comes from, strongest first."""
+
+UsageSource: TypeAlias = Literal["reported", "estimated", "none"]
+
+
+class Sourced(msgspec.Struct, frozen=True):
+    """One claim about the caller, and who made it."""
+
+    source: Source
+    value: str
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who called, as far as anyone said so. Only `tenant` and what is `trusted_auth` is proven."""
+
+    agent: Sourced | None = None
+    application: Sourced | None = None
+    client_request: Sourced | None = None
+    house: Sourced | None = None
+    key: str | None = None
+    """The id of the serving key."""
+    run: Sourced | None = None
+    session: Sourced | None = None
+    tags: tuple[str, ...] = ()
+    tenant: Sourced = Sourced("trusted_auth", "local")
+    user: Sourced | None = None
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The version of the model contract that served the call."""
+
+    canary: bool = False
+    closure: str
+    """The digest that names every digest taking part, and the build."""
+    digest: str
+    name: str
+    variant: str | None = None
+    """The arm of the prompt experiment."""
+    version: str | None = None
+    """The operator's own label."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked, without its content."""
+
+    body: str = ""
+    """HMAC-SHA256 of the body under the tenant's key, hex: equal bodies compare equal inside one tenant."""
+    bytes: int = 0
+    choices: int = 1
+    conversation_source: str = ""
+    """Where the conversation in the facts comes from."""
+    error_ppm: int = 0
+    """The error band of the estimate in parts per million, either way."""
+    estimate: str = ""
+    """The method behind `facts.input_tokens`."""
+    hops: int = 0
+    """Gateways of this kind the request had passed before."""
+    kind: Literal["chat", "embeddings"] = "chat"
+    messages: int = 0
+    model: str = ""
+    """The name as asked for, prefix included."""
+    postscript: bool = False
+    """The contract's postscript was added."""
+    preamble: bool = False
+    """The contract's preamble was added."""
+    retries: int = 0
+    """The client SDK's own count of retries before this call."""
+    stream: bool = False
+    tools: int = 0
+    """Tools the request declares."""
+
+
+class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attempt at a target."""
+
+    answered_us: int | None = None
+    """From the attempt's start to the first byte of its answer."""
+    changed: tuple[str, ...] = ()
+    """What was altered for this target: members dropped, ids mapped, foreign signatures removed."""
+    contract: str
+    cost_nano_usd: int = 0
+    double: bool = False
+    """A scripted or replayed upstream, not a real one."""
+    failure: str | None = None
+    """The class of the failure; unset where the attempt gave a whole answer."""
+    finish: tuple[str, ...] = ()
+    """Finish reasons by choice."""
+    fingerprint: str | None = None
+    """The provider's `system_fingerprint`."""
+    http_status: int | None = None
+    message: str | None = None
+    """What failed, for the operator; no secret, no address."""
+    model: str
+    provider: str
+    retry_after_s: int | None = None
+    started_us: int
+    """From the call's acceptance."""
+    target: str
+    took_us: int
+    upstream_id: str | None = None
+    """The provider's id of its answer."""
+    upstream_model: str | None = None
+    """What the provider says it ran."""
+    usage: Usage = Usage()
+    usage_source: UsageSource = "none"
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the client received."""
+
+    argument_chars: int = 0
+    bytes: int = 0
+    """Body bytes handed to the client's connection."""
+    events: int = 0
+    """Events of the stream."""
+    left: bool = False
+    """The client closed before the answer was complete."""
+    reasoning_chars: int = 0
+    status: int = 0
+    """The HTTP status; 499 stands for a client that left before one was sent."""
+    text_chars: int = 0
+    tool_calls: int = 0
+    upstream: Literal["cancelled", "drained"] | None = None
+    """What became of the upstream's answer when the client left."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of the call machine, in order."""
+
+    at_us: int
+    """From the call's acceptance."""
+    attempt: int | None = None
+    """Index in `attempts`."""
+    type: Literal[
+        "accepted", "decided", "attempt_started", "answer_started", "attempt_failed", "attempt_finished", "released",
+        "client_left", "deadline_passed", "closed",
+    ]  # fmt: skip
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """µs from the call's acceptance, of the monotonic clock."""
+
+    decided_us: int = 0
+    first_byte_us: int | None = None
+    """To the first byte handed to the client."""
+    total_us: int = 0
+
+
+class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The target whose answer the client got."""
+
+    context_window: int
+    contract: str
+    fallback: bool = False
+    """It was not the first of the plan."""
+    model: str
+    provider: str
+    target: str
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The `data` of `call.closed`."""
+
+    attempts: tuple[Tried, ...] = ()
+    caller: Caller
+    client: Client
+    contract: Contract | None = None
+    """Unset where the name led nowhere."""
+    cost_nano_usd: int = 0
+    """Over all attempts."""
+    error: str | None = None
+    """The code the client saw, of kernel.errors.CODES."""
+    events: tuple[Event, ...] = ()
+    facts: RouteFacts | None = None
+    """What the route decision saw; unset where the call ended before it."""
+    format: int = FORMAT
+    node_type: str | None = None
+    """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
+    plan: Plan | None = None
+    """What the route decision was."""
+    receipt: str
+    request: Request
+    retry_of: str | None = None
+    """The receipt of the call that this one repeats, where the client says so."""
+    selected: Selected | None = None
+    simulation: bool = False
+    started_at: int
+    """µs since the epoch, UTC."""
+    status: Status
+    timings: Timings
+    usage: Usage = Usage()
+    """Over all attempts."""
+    usage_source: UsageSource = "none"
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The `data` of `call.opened`, written before the first byte of a stream."""
+
+    attempt: int
+    caller: Caller
+    contract: str
+    """The contract's digest."""
+    format: int = FORMAT
+    model: str
+    name: str
+    """The contract's name."""
+    provider: str
+    receipt: str
+    started_at: int
+    target: str
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The flat row by which receipts are found. Every member is a filter of `GET /v1/receipts`."""
+
+    receipt: str
+    started_at: int
+    status: str
+    simulation: bool
+    model: str | None
+    """The contract's name."""
+    asked: str
+    digest: str | None
+    version: str | None
+    variant: str | None
+    canary: bool
+    kind: str
+    stream: bool
+    tenant: str
+    key: str | None
+    application: str | None
+    agent: str | None
+    user: str | None
+    house: str | None
+    session: str | None
+    run: str | None
+    conversation: str | None
+    provider: str | None
+    """Of the selected target."""
+    target_model: str | None
+    """What the selected provider calls its model."""
+    fallback: bool
+    attempts: int
+    error: str | None
+    http_status: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    first_byte_us: int | None
+    total_us: int
+
+
+def _value(claim: Sourced | None) -> str | None:
+    return None if claim is None else claim.value
+
+
+def summary_of(receipt: Receipt) -> Summary:
+    """The row of a closed call."""
+    contract, selected, caller = receipt.contract, receipt.selected, receipt.caller
+    return Summary(
+        receipt=receipt.receipt,
+        started_at=receipt.started_at,
+        status=receipt.status,
+        simulation=receipt.simulation,
+        model=None if contract is None else contract.name,
+        asked=receipt.request.model,
+        digest=None if contract is None else contract.digest,
+        version=None if contract is None else contract.version,
+        variant=None if contract is None else contract.variant,
+        canary=contract is not None and contract.canary,
+        kind=receipt.request.kind,
+        stream=receipt.request.stream,
+        tenant=caller.tenant.value,
+        key=caller.key,
+        application=_value(caller.application),
+        agent=_value(caller.agent),
+        user=_value(caller.user),
+        house=_value(caller.house),
+        session=_value(caller.session),
+        run=_value(caller.run),
+        conversation=None if receipt.facts is None else receipt.facts.conversation,
+        provider=None if selected is None else selected.provider,
+        target_model=None if selected is None else selected.model,
+        fallback=selected is not None and selected.fallback,
+        attempts=len(receipt.attempts),
+        error=receipt.error,
+        http_status=receipt.client.status,
+        input_tokens=receipt.usage.input_total,
+        output_tokens=receipt.usage.output_total,
+        cost_nano_usd=receipt.cost_nano_usd,
+        first_byte_us=receipt.timings.first_byte_us,
+        total_us=receipt.timings.total_us,
+    )
+
+
+def summary_of_lost(opened: Opened) -> Summary:
+    """The row of a call that was opened and never closed."""
+    receipt = Receipt(
+        caller=opened.caller,
+        client=Client(),
+        contract=Contract(closure="", digest=opened.contract, name=opened.name),
+        receipt=opened.receipt,
+        request=Request(model=opened.name, stream=True),
+        selected=Selected(
+            context_window=0, contract=opened.name, model=opened.model, provider=opened.provider, target=opened.target
+        ),
+        started_at=opened.started_at,
+        status="lost",
+        timings=Timings(),
+    )
+    return summary_of(receipt)
