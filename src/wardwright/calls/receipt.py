@@ -31,6 +31,15 @@ Source: TypeAlias = Literal["trusted_auth", "header", "body_metadata", "gateway_
 
 UsageSource: TypeAlias = Literal["reported", "estimated", "none"]
 
+UpstreamFate: TypeAlias = Literal["cancelled", "drained"]
+"""What became of the upstream's answer when the client left."""
+
+EventType: TypeAlias = Literal[
+    "accepted", "decided", "attempt_started", "answer_started", "attempt_failed", "attempt_finished", "released",
+    "client_left", "deadline_passed", "closed",
+]  # fmt: skip
+"""The steps of the call machine."""
+
 
 class Sourced(msgspec.Struct, frozen=True):
     """One claim about the caller, and who made it."""
@@ -149,8 +158,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The HTTP status; 499 stands for a client that left before one was sent."""
     text_chars: int = 0
     tool_calls: int = 0
-    upstream: Literal["cancelled", "drained"] | None = None
-    """What became of the upstream's answer when the client left."""
+    upstream: UpstreamFate | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -160,10 +168,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """From the call's acceptance."""
     attempt: int | None = None
     """Index in `attempts`."""
-    type: Literal[
-        "accepted", "decided", "attempt_started", "answer_started", "attempt_failed", "attempt_finished", "released",
-        "client_left", "deadline_passed", "closed",
-    ]  # fmt: skip
+    type: EventType
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

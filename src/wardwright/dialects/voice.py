@@ -1,0 +1,107 @@
+"""The seam between the call machine and a wire format: how one provider is spoken to and understood.
+
+A `Voice` is chosen per target when contracts load. It turns a client's request into an upstream request, and an
+upstream's bytes into the client's bytes, whichever of the two is streamed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from wardwright.dialects.exchange import Failure, Headers, HttpRequest
+from wardwright.dialects.openai_request import Members
+from wardwright.kernel.events import Broken, FinishReason
+from wardwright.kernel.usage import Usage
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What the client sees of an answer's origin, the same in every chunk."""
+
+    id: str
+    """`chatcmpl-<receipt id>`."""
+    model: str
+    """The name that was asked for."""
+    created: int
+    """Seconds since the epoch."""
+
+
+class Tally:
+    """What one answer amounted to so far. Mutable: a reader counts while it reads."""
+
+    __slots__ = (
+        "argument_chars", "events", "finish", "reasoning_chars", "refusal_chars", "system_fingerprint", "text_chars",
+        "tool_calls", "upstream_id", "upstream_model", "usage",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.argument_chars = 0
+        self.events = 0
+        self.finish: dict[int, FinishReason] = {}
+        self.reasoning_chars = 0
+        self.refusal_chars = 0
+        self.system_fingerprint: str | None = None
+        self.text_chars = 0
+        self.tool_calls = 0
+        self.upstream_id: str | None = None
+        self.upstream_model: str | None = None
+        self.usage: Usage | None = None
+
+
+class Reader(Protocol):
+    """Reads the answer of one attempt: upstream bytes in, client bytes out. One object an attempt."""
+
+    tally: Tally
+    broken: Broken | None
+    """Set when the upstream reported an error inside its answer, or sent bytes that are not its dialect."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The client bytes that may leave now. For a client that wants a whole answer: always empty."""
+        ...
+
+    def close(self) -> bytes:
+        """The upstream has ended: the rest, with the client's terminator; the whole body for a whole answer.
+
+        An answer that did not finish sets `broken` and gives nothing: an end is never made up.
+        """
+        ...
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a voice needs to write the upstream request of one attempt."""
+
+    members: Members
+    """The client's top-level members, transforms applied."""
+    model: str
+    """What the provider calls the model."""
+    stream: bool
+    unsupported: tuple[str, ...] = ()
+    """Members that this target lacks."""
+    output_tokens: int
+    """The output budget, for dialects that demand one."""
+    target: str
+    """`<contract>/<target>`: marks what must not be carried to another target."""
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """An upstream request, and what was altered for it."""
+
+    request: HttpRequest
+    changed: tuple[str, ...] = ()
+
+
+class Voice(Protocol):
+    """One wire format towards one target."""
+
+    def request(self, ask: Ask) -> Spoken:
+        """Raises WardwrightError where the request means something that this dialect cannot say."""
+        ...
+
+    def reader(self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers) -> Reader:
+        """`stream` says what the client wants; `headers` what the upstream sends."""
+        ...
+
+    def failure_of(self, status: int, headers: Headers, body: bytes) -> Failure:
+        """What an answer outside 2xx means."""
+        ...
