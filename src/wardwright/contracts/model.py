@@ -1,14 +1,14 @@
 """The typed value of a `kind: model` contract: what a synthetic model name stands for.
 
 Rule 1: a value here is canonical: no floats, decimals as normalised strings, so its digest is stable.
-Rule 2: a member equal to its default leaves no trace in the digest (`omit_defaults`); a default never changes within
-a `format`.
+Rule 2: a member equal to its default leaves no trace in the digest (`contracts.digest` compares by value;
+`omit_defaults` alone compares by identity); a default never changes within a `format`.
 Rule 3: names are resolved elsewhere (`contracts.check`): this file says what a document may say.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -16,7 +16,13 @@ FORMAT: Final = 1
 """The current format of model contracts."""
 
 ROUTE_DEPTH_MAX: Final = 8
-"""Nodes between the root of a route and a target, aliases counted."""
+"""Nodes from the root of a route to a target, the root and aliases counted, the target not."""
+
+TARGETS_MAX: Final = 64
+"""Targets in one contract."""
+
+ROUTE_TARGETS_MAX: Final = 256
+"""Leaves of a route once its aliases are followed: no plan is longer."""
 
 Capability: TypeAlias = Literal[
     "tools", "parallel_tools", "vision", "audio", "json_object", "json_schema", "reasoning", "logprobs", "choices",
@@ -24,8 +30,25 @@ Capability: TypeAlias = Literal[
 ]  # fmt: skip
 """What a request can ask of a target beyond plain text. `choices` is `n` > 1."""
 
-Decimal: TypeAlias = str
+NAME_CHARS_MAX: Final = 96
+
+Name: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=NAME_CHARS_MAX, extra={"word": "name"}),
+]
+"""Lower case letters, digits, `.`, `_` and `-`, beginning with a letter or digit; no `/`."""
+
+Decimal: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$", extra={"word": "decimal"}),
+]
 """A normalised non-negative decimal such as `0.25`: no sign, exponent, leading `+` or trailing zeros."""
+
+TokenCount: TypeAlias = Annotated[int, msgspec.Meta(ge=1, extra={"word": "tokens"})]
+"""Tokens; documents may also write `128K` (× 1024) and `1M` (× 1024²)."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+"""A whole number from 1."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -53,15 +76,15 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One concrete model at one provider."""
 
-    name: str
+    name: Name
     """What routes of this contract call it."""
-    provider: str
+    provider: Name
     """The name of a `kind: provider` document."""
     model: str
     """What the provider calls it."""
-    context_window: int
+    context_window: TokenCount
     """Tokens, input and output together."""
-    output_max: int | None = None
+    output_max: TokenCount | None = None
     """The most tokens the model can write; caps the output budget of the fit."""
     capacity_fraction: Decimal = "1"
     """The share of the window that routing may fill."""
@@ -78,7 +101,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 class TargetRef(msgspec.Struct, frozen=True, kw_only=True, tag_field="node", tag="target"):
     """A leaf of the route: one target by its name."""
 
-    target: str
+    target: Name
 
 
 class Dispatcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="dispatcher"):
@@ -97,7 +120,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One voice of an alloy."""
 
     node: Node
-    weight: int = 1
+    weight: Count = 1
 
 
 class Alloy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="alloy"):
@@ -111,14 +134,14 @@ class Alloy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """`turn` holds one member through the tool loop of a turn."""
     partial_context: bool = False
     """Members that the conversation has outgrown drop out; without it, `min_context_window` is the ceiling of all."""
-    min_context_window: int | None = None
+    min_context_window: TokenCount | None = None
     """Tokens; the smallest window of the members if unset."""
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, tag_field="node", tag="alias"):
     """Another model contract, by its name: its route, targets and constraints take part."""
 
-    model: str
+    model: Name
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -136,11 +159,11 @@ class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """The request's `metadata.data_class` is one of these."""
     region: tuple[str, ...] = ()
     """The request's `metadata.region` is one of these."""
-    input_tokens_min: int | None = None
-    input_tokens_max: int | None = None
+    input_tokens_min: TokenCount | None = None
+    input_tokens_max: TokenCount | None = None
     """Inclusive bounds on the estimated input."""
     cost_usd_max: Decimal | None = None
-    """The request's `metadata.cost_usd_max`, where the caller states one, is at most this."""
+    """The request states a `metadata.cost_usd_max`, and it is at most this."""
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="guard"):
@@ -158,8 +181,8 @@ Node: TypeAlias = TargetRef | Dispatcher | Cascade | Alloy | Alias | Guard
 class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One named arm of a prompt experiment, held by a conversation."""
 
-    name: str
-    weight: int = 1
+    name: Name
+    weight: Count = 1
     preamble: str | None = None
     postscript: str | None = None
 
@@ -178,7 +201,7 @@ class Transforms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 class Canary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which calls an activation serves beside the active version. Exactly one of the two is set."""
 
-    share_ppm: int | None = None
+    share_ppm: Annotated[int, msgspec.Meta(ge=1, le=999_999)] | None = None
     """Of conversations, in parts per million; a conversation stays on its side."""
     when: When | None = None
 
@@ -186,7 +209,7 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 class ModelContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a synthetic model name means."""
 
-    name: str
+    name: Name
     """Served as `<name>` and `wardwright/<name>`."""
     targets: tuple[Target, ...]
     route: Node
@@ -202,7 +225,7 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Patterns over `provider/model`, target names and labels; only targets that match one may serve."""
     expose_selected_model: bool = False
     """Answers carry `X-Wardwright-Selected-Model`."""
-    deadline_s: int = 600
+    deadline_s: Count = 600
     """One deadline over all attempts of a call."""
-    output_tokens_default: int = 1024
+    output_tokens_default: TokenCount = 1024
     """The output budget of the fit where the request states none."""

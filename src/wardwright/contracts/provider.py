@@ -6,43 +6,51 @@ carries nothing of them.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+
+from wardwright.contracts.model import Count, Name
 
 Dialect: TypeAlias = Literal["openai", "anthropic"]
 Secret: TypeAlias = str
 """`env:NAME` or `file:PATH`; never the credential itself."""
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""A whole number from 0."""
+Rate: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""Parts per million."""
+Status: TypeAlias = Annotated[int, msgspec.Meta(ge=200, le=599)]
+"""The status of a final HTTP answer."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Bounds on each phase of one attempt, in seconds."""
 
-    connect_s: int = 5
-    first_byte_s: int = 120
+    connect_s: Count = 5
+    first_byte_s: Count = 120
     """From the request being sent to the first byte of the answer."""
-    between_bytes_s: int = 60
-    total_s: int = 600
+    between_bytes_s: Count = 60
+    total_s: Count = 600
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How many connections, and how many requests may wait for one."""
 
-    connections_max: int = 256
-    waiting_max: int = 1024
-    idle_s: int = 55
+    connections_max: Count = 256
+    waiting_max: Natural = 1024
+    idle_s: Natural = 55
     """A connection unused for longer is closed, not reused."""
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When a target rests after failures."""
 
-    failure_ppm: int = 500_000
+    failure_ppm: Rate = 500_000
     """Opens at this failure rate over the window, in parts per million."""
-    calls_min: int = 8
+    calls_min: Count = 8
     """Never opens on fewer calls than these."""
-    window_s: int = 30
-    open_s: int = 10
+    window_s: Count = 30
+    open_s: Count = 10
     """How long it rests before one call may probe."""
 
 
@@ -55,19 +63,19 @@ class ScriptStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     reasoning: str | None = None
     tool_calls: tuple[ScriptToolCall, ...] = ()
     finish: Literal["stop", "length", "tool_calls", "content_filter"] | None = None
-    status: int = 200
+    status: Status = 200
     """Any other status answers an error body instead."""
-    retry_after_s: int | None = None
-    delay_ms: int = 0
+    retry_after_s: Natural | None = None
+    delay_ms: Natural = 0
     """Before the first byte."""
-    chunk_delay_ms: int = 0
+    chunk_delay_ms: Natural = 0
     """Before each further chunk."""
-    break_after_chunks: int | None = None
+    break_after_chunks: Natural | None = None
     """The connection breaks after this many chunks: 0 breaks before the first."""
-    stall_after_chunks: int | None = None
+    stall_after_chunks: Natural | None = None
     """Nothing more ever comes after this many chunks."""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Natural | None = None
+    output_tokens: Natural | None = None
 
 
 class ScriptToolCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -86,7 +94,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One upstream endpoint."""
 
-    name: str
+    name: Name
     kind: Literal["provider"] = "provider"
     format: int = 1
     dialect: Dialect = "openai"
