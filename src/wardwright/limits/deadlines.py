@@ -1,28 +1,37 @@
 """One wheel for every wait: a deadline costs an attribute, not a timer.
 
-A `Deadline` is armed once and then only moved by assigning `at`; the wheel looks again when the earlier instant comes
-(lazily), so touching a deadline on every chunk is free. Whoever owns the event loop calls `advance` every
-`TICK_S`; a deadline fires at most one tick late and never early.
+A `Deadline` is armed once and then moved to later instants by assigning `at`; the wheel looks again when the earlier
+instant comes (lazily), so touching a deadline on every chunk is free. One that moves to an earlier instant is armed
+again, else the wheel looks too late. Whoever owns the event loop calls `advance` every `TICK_S`; a deadline fires at
+most one tick late and never early.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from typing import Final
 
 TICK_S: Final = 0.05
+
+LOOK_S: Final = 5.0
+"""A watched deadline is looked at this often at least, so that what is disarmed is let go of soon."""
+
 NEVER: Final = math.inf
+
+_UNWATCHED: Final = sys.maxsize
 
 
 class Deadline:
     """An instant at which something gives up. Subclass it and say what in `expired`."""
 
-    __slots__ = ("_armed", "at")
+    __slots__ = ("_slot", "at")
 
     def __init__(self) -> None:
         self.at = NEVER
         """Monotonic seconds; NEVER disarms."""
-        self._armed = False
+        self._slot = _UNWATCHED
+        """Where the wheel looks next; an entry in any other bucket is stale."""
 
     def expired(self, now: float) -> None:
         """Called once when `at` has passed; `at` is NEVER by then."""
@@ -39,11 +48,12 @@ class Wheel:
         self._buckets: dict[int, list[Deadline]] = {}
 
     def __len__(self) -> int:
+        """Entries, stale ones counted."""
         return sum(len(bucket) for bucket in self._buckets.values())
 
     def arm(self, deadline: Deadline) -> None:
-        """Watch a deadline whose `at` is set. Arming one that is watched already costs nothing."""
-        if not deadline._armed and deadline.at is not NEVER:
+        """Watch a deadline whose `at` is set. Costs next to nothing where the wheel looks early enough already."""
+        if deadline.at != NEVER and int(deadline.at / TICK_S) < deadline._slot:
             self._put(deadline)
 
     def advance(self, now: float) -> None:
@@ -56,20 +66,20 @@ class Wheel:
             if slot >= last:
                 break
             for deadline in self._buckets.pop(slot, ()):
-                self._look(deadline, now)
+                if deadline._slot == slot:
+                    self._look(deadline, now)
         self._slot = max(self._slot, last)
 
     def _look(self, deadline: Deadline, now: float) -> None:
-        deadline._armed = False
+        deadline._slot = _UNWATCHED
         if deadline.at <= now:
             deadline.at = NEVER
             deadline.expired(now)
-        elif deadline.at is not NEVER:
+        elif deadline.at != NEVER:
             self._put(deadline)
 
     def _put(self, deadline: Deadline) -> None:
-        deadline._armed = True
-        slot = max(self._slot_of(deadline.at), self._slot)
+        slot = deadline._slot = max(self._slot_of(min(deadline.at, self.now + LOOK_S)), self._slot)
         self._buckets.setdefault(slot, []).append(deadline)
 
     @staticmethod
