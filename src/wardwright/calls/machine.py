@@ -18,8 +18,9 @@ from typing import Final, TypeAlias, get_args
 import msgspec
 
 from wardwright.calls import receipt as rc
+from wardwright.dialects.answer import Identity, Tally
 from wardwright.dialects.exchange import Failure, FailureClass, Headers
-from wardwright.dialects.voice import Identity, Reader, Tally, Voice
+from wardwright.dialects.voice import Reader, Voice
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.usage import Rates, Usage, cost_nano_usd
 from wardwright.routing.plan import Plan, RouteFacts
@@ -229,6 +230,9 @@ class Machine:
         if reader.broken is not None:
             release = self._release(out, now_ns) if out and not self._left else _NOTHING
             return (*release, _CANCEL, *self._broken(reader, now_ns))
+        if reader.done:
+            release = self._release(out, now_ns) if out and not self._left else _NOTHING
+            return (*release, *self._complete(reader, now_ns))
         if not out or self._left:
             return _NOTHING
         return self._release(out, now_ns)
@@ -242,10 +246,7 @@ class Machine:
             status = self._http_status or 0
             failure = self._terms[self._attempt].voice.failure_of(status, self._headers, self._error_body)
             return self._failed(failure, now_ns)
-        out = reader.close()
-        if reader.broken is not None:
-            return self._broken(reader, now_ns)
-        return self._finish(out, now_ns)
+        return self._complete(reader, now_ns)
 
     def failed(self, failure: Failure, now_ns: int) -> tuple[Effect, ...]:
         """The exchange failed: no connection, a timeout, a reset, bytes that are not HTTP."""
@@ -327,7 +328,10 @@ class Machine:
             ),
         )
 
-    def _finish(self, out: bytes, now_ns: int) -> tuple[Effect, ...]:
+    def _complete(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
+        out = reader.close()
+        if reader.broken is not None:
+            return self._broken(reader, now_ns)
         self._end_attempt(now_ns)
         settle = Settle(self._attempt, ok=True)
         if self._left:

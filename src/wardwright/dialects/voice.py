@@ -10,43 +10,10 @@ from typing import Protocol
 
 import msgspec
 
+from wardwright.dialects.answer import Identity, Tally
 from wardwright.dialects.exchange import Failure, Headers, HttpRequest
 from wardwright.dialects.openai_request import Members
-from wardwright.kernel.events import Broken, FinishReason
-from wardwright.kernel.usage import Usage
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What the client sees of an answer's origin, the same in every chunk."""
-
-    id: str
-    """`chatcmpl-<receipt id>`."""
-    model: str
-    """The name that was asked for."""
-    created: int
-    """Seconds since the epoch."""
-
-
-class Tally:
-    """What one answer amounted to so far. Mutable: a reader counts while it reads."""
-
-    __slots__ = (
-        "argument_chars", "events", "finish", "reasoning_chars", "refusal_chars", "system_fingerprint", "text_chars",
-        "tool_calls", "upstream_id", "upstream_model", "usage",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.argument_chars = 0
-        self.events = 0
-        self.finish: dict[int, FinishReason] = {}
-        self.reasoning_chars = 0
-        self.refusal_chars = 0
-        self.system_fingerprint: str | None = None
-        self.text_chars = 0
-        self.tool_calls = 0
-        self.upstream_id: str | None = None
-        self.upstream_model: str | None = None
-        self.usage: Usage | None = None
+from wardwright.kernel.events import Broken
 
 
 class Reader(Protocol):
@@ -54,7 +21,10 @@ class Reader(Protocol):
 
     tally: Tally
     broken: Broken | None
-    """Set when the upstream reported an error inside its answer, or sent bytes that are not its dialect."""
+    """Set when the upstream reported an error inside its answer, or sent bytes that are not its dialect. What `feed`
+    returned together with it came before."""
+    done: bool
+    """The upstream sent its own terminator: nothing more will come, though its connection may stay open."""
 
     def feed(self, data: bytes) -> bytes:
         """The client bytes that may leave now. For a client that wants a whole answer: always empty."""
