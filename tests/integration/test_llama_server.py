@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import openai
 import pytest
@@ -26,8 +27,9 @@ WEATHER: ChatCompletionToolParam = {
 
 
 @pytest.fixture
-def client(llama: LlamaServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=llama.base_url, api_key="unused", max_retries=0, timeout=20)
+def client(llama: LlamaServer) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=llama.base_url, api_key="unused", max_retries=0, timeout=20) as client:
+        yield client
 
 
 def test_a_whole_answer_has_text_and_usage(client: openai.OpenAI) -> None:
