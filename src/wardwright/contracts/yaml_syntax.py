@@ -1,0 +1,151 @@
+"""YAML 1.2 -> located trees, from the event stream of ruamel.yaml.
+
+Rule 1: the core schema alone: `yes`, `on` and `12:30` are text.
+Rule 2: one document says one thing in one place: no anchors, aliases, tags, merge keys, directives or repeated keys.
+Rule 3: nesting is bounded before it is followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from wardwright.contracts.refusal import ContractErrors, syntax_error
+from wardwright.contracts.tree import Entry, Items, Scalar, Spot, Table, Tree, number
+
+_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEAN: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_RADIX: Final = re.compile(r"0o[0-7]{1,16}|0x[0-9a-fA-F]{1,12}")
+_NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+_HINTS: Final = (
+    ("\\t", "YAML indents with spaces; replace the tab"),
+    ("mapping values are not allowed", "put quotes around a value that holds `: `, or check the indentation"),
+    ("could not find expected ':'", "a key needs `: ` after it; text over several lines needs `|` after its key"),
+    ("expected <block end>", "check the indentation: members of one mapping begin in one column"),
+    ("cannot start any token", "put quotes around a value that begins with a sign YAML uses itself"),
+    ("unexpected end of stream", "a quote or bracket is left open"),
+)
+
+
+def read(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
+    """Every document of a stream that holds anything. Raises ContractErrors (`contract_syntax`)."""
+    reader = _Reader(file, depth_max)
+    try:
+        return reader.documents(YAML(typ="safe", pure=True).parse(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = Spot(1, 1) if mark is None else Spot(mark.line + 1, mark.column + 1)
+        problem = error.problem or error.context or "not YAML"
+        hint = next((hint for sign, hint in _HINTS if sign in problem), None)
+        raise syntax_error(file, at, f"this is not YAML: {problem}", hint) from error
+    except YAMLError as error:
+        raise syntax_error(file, Spot(1, 1), f"this is not YAML: {str(error).splitlines()[0]}") from error
+
+
+class _Reader:
+    def __init__(self, file: str, depth_max: int) -> None:
+        self._file = file
+        self._depth_max = depth_max
+
+    def documents(self, events: Iterator[Event]) -> tuple[Tree, ...]:
+        found: list[Tree] = []
+        for event in events:
+            match event:
+                case DocumentStartEvent():
+                    if event.version is not None or event.tags:
+                        raise syntax_error(
+                            self._file, _at(event), "directives are not read here", "remove the `%` line"
+                        )
+                case AliasEvent() | ScalarEvent() | SequenceStartEvent() | MappingStartEvent():
+                    tree = self._tree(event, events, 1)
+                    if not (isinstance(tree, Scalar) and tree.value is None):
+                        found.append(tree)
+                case _:
+                    continue
+        return tuple(found)
+
+    def _tree(self, event: Event, events: Iterator[Event], depth: int) -> Tree:
+        at = _at(event)
+        if depth > self._depth_max:
+            raise self._wrong(event, f"the document nests deeper than {self._depth_max} levels")
+        if isinstance(event, AliasEvent):
+            raise self._wrong(event, "aliases are not read here", f"write out what `*{event.anchor}` stands for")
+        if anchor := getattr(event, "anchor", None):
+            raise self._wrong(event, "anchors are not read here", f"remove `&{anchor}`")
+        if tag := getattr(event, "tag", None):
+            raise self._wrong(event, "tags are not read here", f"remove `{tag}`")
+        match event:
+            case ScalarEvent():
+                return self._scalar(event, at)
+            case SequenceStartEvent():
+                return Items(tuple(self._items(events, depth)), at)
+            case MappingStartEvent():
+                return Table(self._entries(events, depth), at)
+            case _:
+                raise AssertionError(f"no value begins with {event!r}")
+
+    def _items(self, events: Iterator[Event], depth: int) -> Iterator[Tree]:
+        for event in events:
+            if isinstance(event, SequenceEndEvent):
+                return
+            yield self._tree(event, events, depth + 1)
+
+    def _entries(self, events: Iterator[Event], depth: int) -> tuple[Entry, ...]:
+        entries: dict[str, Entry] = {}
+        for event in events:
+            if isinstance(event, MappingEndEvent):
+                break
+            at = _at(event)
+            key = self._tree(event, events, depth + 1)
+            if not (isinstance(event, ScalarEvent) and isinstance(key, Scalar)):
+                raise self._wrong(event, "a key must be a word, not a list or mapping")
+            name = str(event.value)
+            if name == "<<" and event.style is None:
+                raise self._wrong(event, "merge keys (`<<`) are not read here", "write the members out")
+            if name in entries:
+                first = entries[name].key_at.line
+                raise syntax_error(
+                    self._file, at, f"`{name}` stands twice: first on line {first}", "remove one of them"
+                )
+            entries[name] = Entry(name, at, self._tree(next(events), events, depth + 1))
+        return tuple(entries.values())
+
+    def _wrong(self, event: Event, message: str, hint: str | None = None) -> ContractErrors:
+        return syntax_error(self._file, _at(event), message, hint)
+
+    def _scalar(self, event: ScalarEvent, at: Spot) -> Scalar:
+        text = str(event.value)
+        if event.style is not None:
+            return Scalar(text, "text", at)
+        if text in _NULL:
+            return Scalar(None, "null", at)
+        if text in _BOOLEAN:
+            return Scalar(_BOOLEAN[text], "boolean", at)
+        if _NUMBER.fullmatch(text):
+            return number(text, at)
+        if _RADIX.fullmatch(text):
+            return Scalar(int(text[2:], 8 if text[1] == "o" else 16), "integer", at)
+        if _NOT_A_NUMBER.fullmatch(text):
+            return Scalar(text, "decimal", at)
+        return Scalar(text, "text", at)
+
+
+def _at(event: Event) -> Spot:
+    mark = event.start_mark
+    return Spot(mark.line + 1, mark.column + 1)
