@@ -34,10 +34,8 @@ UNTIDY: Final = (
 )
 
 
-def complaints(path: Path) -> Iterator[str]:
-    """One line a place of a file that must change."""
-    name = path.relative_to(ROOT).as_posix()
-    content = path.read_bytes()
+def complaints(name: str, content: bytes) -> Iterator[str]:
+    """One line a place that must change, in a file with this name from the root and this content."""
     if len(content) > FILE_BYTES_MAX:
         yield f"{name}: larger than {FILE_BYTES_MAX // 1024} KB"
     if b"\0" in content:
@@ -65,8 +63,12 @@ def tracked() -> list[Path]:
     return sorted(path for path in set(paths) if path.is_file() and not path.is_symlink())
 
 
+def all_complaints() -> list[str]:
+    return [line for path in tracked() for line in complaints(path.relative_to(ROOT).as_posix(), path.read_bytes())]
+
+
 def main() -> int:
-    found = [line for path in tracked() for line in complaints(path)]
+    found = all_complaints()
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 
