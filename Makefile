@@ -72,7 +72,7 @@ lock: $(VENV)/lock.stamp ## choose exact versions and hashes of every dependency
 
 clean: ## remove the virtual environment and everything that was made
 	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(wildcard src tests benchmarks scripts) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------------------------ what stands on what
 
