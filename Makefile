@@ -62,7 +62,7 @@ bench-peers: $(VENV)/test.stamp ## the same loads through other gateways too
 	@$(BIN)/python -m benchmarks --peers
 
 nightly: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## the long runs: deep fuzzing, kill loops, every benchmark
-	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_NIGHTLY=1 $(BIN)/python -m pytest $(TESTS)
+	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest $(TESTS)
 	@$(MAKE) bench bench-peers
 
 #: Release
