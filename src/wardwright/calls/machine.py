@@ -23,7 +23,7 @@ from wardwright.dialects.exchange import Failure, FailureClass, Headers
 from wardwright.dialects.voice import Reader, Voice
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.usage import Rates, Usage, cost_nano_usd
-from wardwright.routing.plan import Plan, RouteFacts
+from wardwright.routing.plan import Attempt, Plan, RouteFacts
 
 FALL_THROUGH: Final[frozenset[FailureClass]] = frozenset(get_args(FailureClass)) - {"rejected"}
 """Failures after which the next target may be tried: all but the upstream's word that the request itself is wrong."""
@@ -83,9 +83,13 @@ class Settle(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True):
-    """Write that the call will act, then begin the client's stream."""
+    """Write that the call will act."""
 
     opened: rc.Opened
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """The head of the client's stream."""
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -123,9 +127,10 @@ class Break(msgspec.Struct, frozen=True):
     error: WardwrightError
 
 
-Effect: TypeAlias = Start | Cancel | Settle | Open | Release | Close | Answer | Finish | Refuse | Break
+Effect: TypeAlias = Start | Cancel | Settle | Open | Begin | Release | Close | Answer | Finish | Refuse | Break
 
 _CANCEL: Final = Cancel()
+_BEGIN: Final = Begin()
 _FINISH: Final = Finish()
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
@@ -283,6 +288,27 @@ class Machine:
         self._end_attempt(now_ns)
         return (_CANCEL, Settle(self._attempt, ok=False), self._close_left(now_ns, "cancelled"))
 
+    def abandon(self, error: WardwrightError, now_ns: int) -> tuple[Effect, ...]:
+        """The gateway itself cannot go on: the journal failed, or a defect showed. The client is told elsewhere."""
+        if self.closed:
+            return _NOTHING
+        self._end_attempt(now_ns)
+        close = self._close("failed", now_ns, status=error.status, error=error.code)
+        if self._attempt < 0:
+            return (close,)
+        return (_CANCEL, Settle(self._attempt, ok=False), close)
+
+    def planned(self, index: int | None) -> Attempt:
+        """An attempt of the plan; with None the one that runs or ran last."""
+        assert self._plan is not None
+        return self._plan.attempts[self._attempt if index is None else index]
+
+    @property
+    def output_tokens(self) -> int:
+        """The output budget of the call, once it is decided."""
+        assert self._facts is not None
+        return self._facts.output_tokens
+
     # -- transitions -------------------------------------------------------------------------------------------------
 
     def _start(self, attempt: int, now_ns: int) -> tuple[Effect, ...]:
@@ -326,6 +352,7 @@ class Machine:
                     target=attempt.target,
                 )
             ),
+            _BEGIN,
         )
 
     def _complete(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
@@ -401,6 +428,8 @@ class Machine:
             return WardwrightError("upstream_timeout", "the answer stopped and did not go on in time"), None
         if self._released:
             return WardwrightError("upstream_stream_broken", "the answer broke off before its end"), None
+        if kinds <= {"resting"}:
+            return WardwrightError("upstream_unavailable", f"{what} of this model is cooling down"), None
         if kinds <= {"pool_full"}:
             return WardwrightError("overloaded", "the gateway's queue towards this model is full"), 1
         return WardwrightError("upstream_failed", f"{what} of this model failed"), None

@@ -31,11 +31,13 @@ FailureClass: TypeAlias = Literal[
     "rate_limited",       # 429
     "server_error",       # 5xx
     "credentials",        # 401, 403: ours, not the caller's
-    "rejected",           # 400, 404, 413, 422: the request itself
+    "not_served",         # 404: the provider does not serve this model
+    "rejected",           # 400, 413, 422: the request itself
     "context_length",     # the upstream's own word that the request does not fit
     "overloaded",         # 503, 529
     "malformed",          # a 2xx body that is not the dialect
     "stream_broken",      # a stream that ended without its end
+    "resting",            # the target began to rest after the plan was made
 ]  # fmt: skip
 
 

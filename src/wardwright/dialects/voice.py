@@ -6,7 +6,7 @@ upstream's bytes into the client's bytes, whichever of the two is streamed.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Reader(Protocol):
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What a voice needs to write the upstream request of one attempt."""
 
+    kind: Literal["chat", "embeddings"] = "chat"
     members: Members
     """The client's top-level members, transforms applied."""
     model: str

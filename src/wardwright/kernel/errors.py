@@ -112,6 +112,7 @@ CODES: Final[dict[str, Code]] = {
     "contract_cycle": Code(_CALLER, 400, _INVALID, "the route leads back to itself"),
     "contract_too_deep": Code(_CALLER, 400, _INVALID, "the route nests deeper than `route_depth_max`"),
     "contract_secret": Code(_CALLER, 400, _INVALID, "a credential stands in the document itself"),
+    "contract_unused": Code(_CALLER, 400, _INVALID, "a target of the contract that its route never leads to"),
     "contract_not_found": Code(_CALLER, 404, _INVALID, "no contract or version of that name"),
     "credential_unreadable": Code(_CALLER, 400, _INVALID, "a credential's `env:` or `file:` source cannot be read"),
     "settings_invalid": Code(_CALLER, 400, _INVALID, "a setting has the wrong type or value"),
@@ -150,3 +151,8 @@ class WardwrightError(Exception):
     @property
     def status(self) -> int:
         return self.row.status
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may fare better later: what is not retryable is answered so that SDKs stop."""
+        return self.row.fault in (Fault.UPSTREAM, Fault.US) or self.row.status in (408, 429)

@@ -152,12 +152,6 @@ def _tags(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def text_member(metadata: Mapping[str, Any] | None, name: str) -> str | None:
-    """A member of the metadata that guards read, where it is text."""
-    value = None if metadata is None else metadata.get(name)
-    return value if isinstance(value, str) and value else None
-
-
 class Bearer(msgspec.Struct, frozen=True):
     """A credential as a client sent it. Its text shows in no representation."""
 

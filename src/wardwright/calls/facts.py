@@ -1,0 +1,105 @@
+"""The facts of a route decision, gathered from one request."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any, Final
+
+from wardwright.calls.receipt import Caller, Sourced
+from wardwright.contracts.model import ModelContract, Variant
+from wardwright.dialects.openai_request import ChatHead, capabilities_of
+from wardwright.routing.plan import RouteFacts, SkipReason
+
+_TOOL_ROLES: Final = frozenset({"tool", "function"})
+
+
+def chat_facts(
+    head: ChatHead,
+    caller: Caller,
+    contract: ModelContract,
+    *,
+    constraints: tuple[tuple[str, ...], ...],
+    conversation: str,
+    input_tokens: int,
+    resting: tuple[tuple[str, SkipReason], ...],
+) -> RouteFacts:
+    """What routing may know of a chat request."""
+    messages = head.messages
+    step = turn = 0
+    for message in messages:
+        if message.role == "assistant":
+            step += 1
+        elif message.role == "user":
+            turn += 1
+    metadata = head.metadata
+    return RouteFacts(
+        agent=_value(caller.agent),
+        application=_value(caller.application),
+        capabilities=capabilities_of(head),
+        constraints=constraints,
+        conversation=conversation,
+        cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
+        data_class=None if metadata is None else _text(metadata, "data_class"),
+        house=_value(caller.house),
+        in_tool_loop=messages[-1].role in _TOOL_ROLES,
+        input_tokens=input_tokens,
+        output_tokens=head.output_tokens or contract.output_tokens_default,
+        region=None if metadata is None else _text(metadata, "region"),
+        resting=resting,
+        step=step,
+        tags=caller.tags,
+        tenant=caller.tenant.value,
+        turn=max(turn - 1, 0),
+    )
+
+
+def embeddings_facts(
+    caller: Caller,
+    metadata: dict[str, Any] | None,
+    *,
+    constraints: tuple[tuple[str, ...], ...],
+    conversation: str,
+    input_tokens: int,
+    resting: tuple[tuple[str, SkipReason], ...],
+) -> RouteFacts:
+    """What routing may know of an embeddings request: one step, no output, and a target that embeds."""
+    return RouteFacts(
+        agent=_value(caller.agent),
+        application=_value(caller.application),
+        capabilities=("embeddings",),
+        constraints=constraints,
+        conversation=conversation,
+        cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
+        data_class=None if metadata is None else _text(metadata, "data_class"),
+        house=_value(caller.house),
+        input_tokens=input_tokens,
+        region=None if metadata is None else _text(metadata, "region"),
+        resting=resting,
+        tags=caller.tags,
+        tenant=caller.tenant.value,
+    )
+
+
+def variant_of(contract: ModelContract, digest: str, conversation: str) -> Variant | None:
+    """The arm of the prompt experiment that a conversation is on: the same in every worker and after a restart."""
+    variants = contract.transforms.variants
+    if not variants:
+        return None
+    total = sum(variant.weight for variant in variants)
+    luck = hmac.digest(digest.encode(), b"variant\0" + conversation.encode(), hashlib.sha256)
+    point = int.from_bytes(luck[:8], "big") * total >> 64
+    for variant in variants:
+        if point < variant.weight:
+            return variant
+        point -= variant.weight
+    raise AssertionError("a point below the total lies on some variant")
+
+
+def _value(claim: Sourced | None) -> str | None:
+    return None if claim is None else claim.value
+
+
+def _text(metadata: dict[str, Any], name: str) -> str | None:
+    value = metadata.get(name)
+    return value if isinstance(value, str) and value else None

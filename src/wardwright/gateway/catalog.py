@@ -1,0 +1,177 @@
+"""What every name means now: the activated versions of all contracts, compiled for serving.
+
+Rule 1: a catalog is a value. A reload makes a new one and swaps it in; a call keeps the version it started with.
+Rule 2: everything about a version that is the same for every call is worked out here, once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from wardwright.calls.machine import Terms
+from wardwright.contracts.model import Canary, ModelContract, Price, Target
+from wardwright.contracts.provider import Provider
+from wardwright.dialects.exchange import Transport
+from wardwright.dialects.voice import Voice
+from wardwright.gateway.health import Endpoint
+from wardwright.kernel.usage import NANO_USD, Rates
+from wardwright.routing.fit import ppm
+from wardwright.routing.graph import Route, resolve
+from wardwright.routing.plan import SkipReason
+from wardwright.routing.tokens import TokenCounter
+
+PREFIX: Final = "wardwright/"
+"""Each model is served as `<name>` and `wardwright/<name>`."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """One configured provider, ready to be called."""
+
+    double: bool
+    provider: Provider
+    transport: Transport
+    voice: Voice
+
+
+class Aim(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an attempt at one target needs."""
+
+    endpoint: Endpoint
+    target: Target
+    terms: Terms
+    transport: Transport
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One activated version of a contract."""
+
+    aims: dict[tuple[str, str], Aim]
+    """By (contract, target): an alias leads to targets of other contracts."""
+    closure: str
+    contract: ModelContract
+    digest: str
+    node_type: str
+    route: Route
+    tokenizer: TokenCounter | None
+
+    def resting(self, rests: Mapping[Endpoint, SkipReason]) -> tuple[tuple[str, SkipReason], ...]:
+        """Which of this version's targets rest, in the form that facts take."""
+        return tuple(
+            sorted(
+                (f"{contract}/{target}", rests[aim.endpoint])
+                for (contract, target), aim in self.aims.items()
+                if aim.endpoint in rests
+            )
+        )
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """What one name serves: the active version and, during a canary, the one beside it."""
+
+    active: Version
+    canary: tuple[Canary, Version] | None = None
+
+
+class Catalog:
+    """All names that are served."""
+
+    def __init__(self, served: Mapping[str, Served]) -> None:
+        self._by_name = dict(served)
+        self._names = {name: name for name in served} | {PREFIX + name: name for name in served}
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def find(self, asked: str) -> Served | None:
+        """By the name asked for, with or without the prefix."""
+        served = self._by_name.get(asked)
+        if served is None and asked.startswith(PREFIX):
+            served = self._by_name.get(asked[len(PREFIX) :])
+        return served
+
+    def names(self) -> tuple[str, ...]:
+        """Flat names, sorted."""
+        return tuple(sorted(self._by_name))
+
+    def items(self) -> tuple[tuple[str, Served], ...]:
+        return tuple((name, self._by_name[name]) for name in self.names())
+
+    def suggest(self, asked: str) -> str | None:
+        """The served name that looks most like what was asked for."""
+        close = difflib.get_close_matches(asked.removeprefix(PREFIX), self._by_name, n=1)
+        return close[0] if close else None
+
+    def endpoints(self) -> dict[Endpoint, Aim]:
+        """Every endpoint that some version may call."""
+        found: dict[Endpoint, Aim] = {}
+        for served in self._by_name.values():
+            versions = [served.active] if served.canary is None else [served.active, served.canary[1]]
+            for version in versions:
+                for aim in version.aims.values():
+                    found[aim.endpoint] = aim
+        return found
+
+
+class Tokenizers(Protocol):
+    """Where a contract's tokenizer comes from."""
+
+    def load(self, path: str) -> TokenCounter: ...
+
+
+def compile_version(
+    contract: ModelContract,
+    *,
+    closure: str,
+    digest: str,
+    models: Mapping[str, ModelContract],
+    upstreams: Mapping[str, Upstream],
+    tokenizers: Tokenizers,
+) -> Version:
+    """A contract ready to serve. Raises WardwrightError where it names what does not exist."""
+    route = resolve(contract.name, models)
+    aims: dict[tuple[str, str], Aim] = {}
+    for candidate in route.candidates:
+        target = candidate.target
+        upstream = upstreams[target.provider]
+        aims[candidate.contract, target.name] = Aim(
+            endpoint=(target.provider, target.model),
+            target=target,
+            terms=Terms(
+                context_window=target.context_window,
+                double=upstream.double,
+                drain=upstream.provider.on_client_left == "drain",
+                provider=target.provider,
+                rates=None if target.price is None else rates_of(target.price),
+                voice=upstream.voice,
+            ),
+            transport=upstream.transport,
+        )
+    paths = [target.tokens.tokenizer for target in contract.targets if target.tokens.tokenizer is not None]
+    return Version(
+        aims=aims,
+        closure=closure,
+        contract=contract,
+        digest=digest,
+        node_type=type(contract.route).__struct_config__.tag,  # type: ignore[arg-type]
+        route=route,
+        tokenizer=tokenizers.load(paths[0]) if paths else None,
+    )
+
+
+def rates_of(price: Price) -> Rates:
+    """Prices as nano-USD per million tokens; classes without a price of their own take that of their kind."""
+
+    def nano(usd: str) -> int:
+        return ppm(usd) * (NANO_USD // 1_000_000)
+
+    return Rates(
+        cache_write=nano(price.cache_write or price.input),
+        cached_input=nano(price.cached_input or price.input),
+        input=nano(price.input),
+        output=nano(price.output),
+        reasoning=nano(price.reasoning or price.output),
+    )

@@ -1,0 +1,241 @@
+"""One request on its way in: read, known, resolved, in this order.
+
+Rule: each step fills in what it learns before it can refuse, so that the receipt of a refused call says everything
+that was known when it was refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+from wardwright.calls import receipt as rc
+from wardwright.calls.facts import chat_facts, embeddings_facts, variant_of
+from wardwright.contracts.activation import canary_serves
+from wardwright.contracts.model import Transforms, Variant
+from wardwright.dialects.openai_request import (
+    ChatHead,
+    EmbeddingsHead,
+    Members,
+    around,
+    decode_chat,
+    decode_embeddings,
+    first_user_text,
+    image_count,
+)
+from wardwright.gateway.catalog import Catalog, Served, Version
+from wardwright.gateway.core.callers import Headers, identify
+from wardwright.gateway.core.keys import Key
+from wardwright.gateway.health import Endpoint, HealthBoard
+from wardwright.kernel.errors import WardwrightError
+from wardwright.routing.conversation import conversation_of
+from wardwright.routing.plan import RouteFacts, SkipReason
+from wardwright.routing.tokens import Calibrations, Estimate, estimate_chat, estimate_text
+
+Kind: TypeAlias = Literal["chat", "embeddings"]
+
+_UNTOUCHED: Final = Transforms()
+
+_HOPS: Final = b"x-wardwright-hops"
+_RETRIES: Final = b"x-stainless-retry-count"
+
+
+class Intake:
+    """What is known of a request so far."""
+
+    __slots__ = (
+        "_body", "_headers", "_members", "_postscript", "_preamble", "_variant", "caller", "contract",
+        "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind", "members",
+        "retries", "stream", "tenant",
+    )  # fmt: skip
+
+    def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None) -> None:
+        self.kind = kind
+        self.key = key
+        self.tenant = "local" if key is None else key.tenant
+        self._headers = headers
+        self._body = body
+        self.caller = (
+            rc.Caller() if key is None else rc.Caller(key=key.id, tenant=rc.Sourced("trusted_auth", key.tenant))
+        )
+        self.contract: rc.Contract | None = None
+        self.conversation_source = ""
+        self.digest = ""
+        self.estimate: Estimate | None = None
+        self.head: ChatHead | EmbeddingsHead | None = None
+        self.hops = 0
+        self.include_usage = False
+        self.members: Members = {}
+        """What will be sent on: the client's members with the contract's text around the messages."""
+        self.retries = 0
+        self.stream = False
+        self._members: Members = {}
+        self._preamble = self._postscript = False
+        self._variant: Variant | None = None
+
+    def read(self, tenant_key: bytes) -> None:
+        """What the body and the headers say. Raises what the decoders raise, and `invalid_header`."""
+        body = self._body
+        self.digest = hmac.digest(tenant_key, body, "sha256").hex()
+        if self.kind == "chat":
+            self._members, chat = decode_chat(body)
+            self.head = chat
+            self.stream = bool(chat.stream)
+            self.include_usage = chat.wants_usage
+        else:
+            self._members, self.head = decode_embeddings(body)
+        self.members = self._members
+        headers = self._headers
+        if _HOPS in headers:
+            self.hops = _count(headers, _HOPS)
+        if _RETRIES in headers:
+            self.retries = _count(headers, _RETRIES)
+        self.caller = identify(headers, self.head.metadata, self.key)
+
+    def resolve(
+        self,
+        catalog: Catalog,
+        health: HealthBoard,
+        calibrations: Calibrations,
+        *,
+        hops_max: int,
+        now: float,
+        tenant_key: bytes,
+    ) -> tuple[Version, rc.Contract, RouteFacts]:
+        """What the name means for this call. Raises `too_many_hops`, `model_not_found`, `model_not_allowed`."""
+        head = self.head
+        assert head is not None
+        if self.hops >= hops_max:
+            raise WardwrightError(
+                "too_many_hops", f"the request has passed {self.hops} gateways: a route leads in a circle"
+            )
+        served = self._served(catalog, head.model)
+        chat = head if isinstance(head, ChatHead) else None
+        conversation = conversation_of(
+            tenant=self.tenant,
+            key=None if self.key is None else self.key.id,
+            headers=self._headers,
+            metadata=head.metadata,
+            first_user_text="" if chat is None else first_user_text(chat),
+            secret=tenant_key,
+        )
+        self.conversation_source = conversation.source
+        rests = health.resting(now)
+        version, canary = served.active, False
+        facts = self._facts(version, conversation.id, calibrations, rests)
+        if served.canary is not None:
+            rule, beside = served.canary
+            if canary_serves(rule, beside.digest, conversation.id, facts):
+                version, canary = beside, True
+                facts = self._facts(version, conversation.id, calibrations, rests)
+        contract = version.contract
+        self.contract = rc.Contract(
+            canary=canary,
+            closure=version.closure,
+            digest=version.digest,
+            name=contract.name,
+            variant=None if self._variant is None else self._variant.name,
+            version=contract.version,
+        )
+        return version, self.contract, facts
+
+    def request(self) -> rc.Request:
+        """What the receipt says was asked."""
+        head, estimate = self.head, self.estimate
+        chat = head if isinstance(head, ChatHead) else None
+        return rc.Request(
+            body=self.digest,
+            bytes=len(self._body),
+            choices=1 if chat is None else chat.n or 1,
+            conversation_source=self.conversation_source,
+            error_ppm=0 if estimate is None else estimate.error_ppm,
+            estimate="" if estimate is None else estimate.method,
+            hops=self.hops,
+            kind=self.kind,
+            messages=0 if chat is None else len(chat.messages),
+            model="" if head is None else head.model,
+            postscript=self._postscript,
+            preamble=self._preamble,
+            retries=self.retries,
+            stream=self.stream,
+            tools=0 if chat is None else len(chat.tools or ()) + len(chat.functions or ()),
+        )
+
+    def _served(self, catalog: Catalog, asked: str) -> Served:
+        served = catalog.find(asked)
+        key = self.key
+        if served is None:
+            close = catalog.suggest(asked)
+            if close is not None and key is not None and not key.allows_model(close):
+                close = None
+            raise WardwrightError(
+                "model_not_found",
+                f"the model `{asked}` does not exist here",
+                hint=None if close is None else f"did you mean `{close}`?",
+            )
+        if key is not None and not key.allows_model(served.active.contract.name):
+            raise WardwrightError("model_not_allowed", f"this key may not use the model `{asked}`")
+        return served
+
+    def _facts(
+        self, version: Version, conversation: str, calibrations: Calibrations, rests: Mapping[Endpoint, SkipReason]
+    ) -> RouteFacts:
+        """The facts under one version: its operator's text is around the messages before anything is estimated."""
+        head = self.head
+        if version.contract.transforms != _UNTOUCHED and isinstance(head, ChatHead):
+            self._transform(version, conversation)
+        constraints = () if self.key is None or not self.key.targets else (self.key.targets,)
+        resting = version.resting(rests) if rests else ()
+        estimate = self.estimate = self._estimate(version, calibrations)
+        if isinstance(head, ChatHead):
+            return chat_facts(
+                head,
+                self.caller,
+                version.contract,
+                constraints=constraints,
+                conversation=conversation,
+                input_tokens=estimate.tokens,
+                resting=resting,
+            )
+        assert head is not None
+        return embeddings_facts(
+            self.caller,
+            head.metadata,
+            constraints=constraints,
+            conversation=conversation,
+            input_tokens=estimate.tokens,
+            resting=resting,
+        )
+
+    def _estimate(self, version: Version, calibrations: Calibrations) -> Estimate:
+        head, members = self.head, self.members
+        ppm = calibrations.ppm_of(version.contract.name)
+        if not isinstance(head, ChatHead):
+            return estimate_text(bytes(members["input"]), calibration_ppm=ppm)
+        tools = members.get("tools") or members.get("functions")
+        return estimate_chat(
+            bytes(members["messages"]),
+            None if tools is None else bytes(tools),
+            image_count(head),
+            len(head.messages),
+            calibration_ppm=ppm,
+            counter=version.tokenizer,
+        )
+
+    def _transform(self, version: Version, conversation: str) -> None:
+        transforms = version.contract.transforms
+        self._variant = variant = variant_of(version.contract, version.digest, conversation)
+        preamble, postscript = transforms.preamble, transforms.postscript
+        if variant is not None:
+            preamble = variant.preamble if variant.preamble is not None else preamble
+            postscript = variant.postscript if variant.postscript is not None else postscript
+        self._preamble, self._postscript = preamble is not None, postscript is not None
+        self.members = {**self._members, "messages": around(self._members["messages"], preamble, postscript)}
+
+
+def _count(headers: Headers, name: bytes) -> int:
+    raw = headers.get(name, b"0").strip()
+    if not raw.isdigit() or len(raw) > 4:
+        raise WardwrightError("invalid_header", f"`{name.decode()}` must be a small whole number")
+    return int(raw)

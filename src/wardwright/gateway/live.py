@@ -1,0 +1,274 @@
+"""One live call: carries out what the call machine says, and tells it what happened.
+
+The effects of the machine are carried out in order. Where the gateway promises durability before it answers, the ones
+after `Open` and `Close` wait until the journal has them; whatever the machine says meanwhile queues up behind.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, assert_never
+
+from wardwright.calls import receipt as rc
+from wardwright.calls.machine import (
+    Answer,
+    Begin,
+    Break,
+    Cancel,
+    Close,
+    Effect,
+    Finish,
+    Machine,
+    Open,
+    Refuse,
+    Release,
+    Settle,
+    Start,
+)
+from wardwright.dialects.exchange import Exchange, Failure, Headers
+from wardwright.dialects.openai_request import Members
+from wardwright.dialects.openai_wire import error_event
+from wardwright.dialects.voice import Ask
+from wardwright.gateway.catalog import Version
+from wardwright.gateway.client import Client
+from wardwright.journal.entry import Entry, Relation
+from wardwright.kernel.errors import WardwrightError
+
+if TYPE_CHECKING:
+    from wardwright.gateway.service import Gateway
+
+_RESTING: Final = Failure(kind="resting", message="the target began to rest after the route was planned")
+
+
+class Live:
+    """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
+
+    __slots__ = (
+        "_begun", "_client", "_exchange", "_gateway", "_members", "_opened", "_queue", "_waits",
+        "deadline_s", "machine", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        machine: Machine,
+        client: Client,
+        members: Members,
+        version: Version | None,
+    ) -> None:
+        self._client: Client | None = client
+        self._exchange: Exchange | None = None
+        self._gateway = gateway
+        self._members = members
+        self._opened: Entry | None = None
+        self._queue: deque[Effect] | None = None
+        """Effects that wait for the journal; None while nothing waits."""
+        self._begun = False
+        self._waits = gateway.posture.durability == "before_response"
+        self.deadline_s = 0 if version is None else version.contract.deadline_s
+        """How long the call may take, from its start."""
+        self.machine = machine
+        self.version = version
+
+    @property
+    def over(self) -> bool:
+        """The client has heard everything."""
+        return self._client is None
+
+    # -- what the upstream does (dialects.exchange.Receiver) -----------------------------------------------------------
+
+    def head(self, status: int, headers: Headers) -> None:
+        self.machine.head(status, headers, self._gateway.clock.monotonic_ns())
+
+    def body(self, data: bytes) -> None:
+        try:
+            effects = self.machine.event(data, self._gateway.clock.monotonic_ns())
+            if effects:
+                self.carry(effects)
+        except Exception as defect:
+            self._defect(defect)
+
+    def end(self) -> None:
+        self._exchange = None
+        try:
+            self.carry(self.machine.end(self._gateway.clock.monotonic_ns()))
+        except Exception as defect:
+            self._defect(defect)
+
+    def failed(self, failure: Failure) -> None:
+        self._exchange = None
+        self.carry(self.machine.failed(failure, self._gateway.clock.monotonic_ns()))
+
+    # -- what the client and the clock do ------------------------------------------------------------------------------
+
+    def left(self) -> None:
+        """The client has closed its connection."""
+        self._client = None
+        self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
+
+    def expired(self) -> None:
+        """The call's deadline has passed."""
+        self.carry(self.machine.tick(self._gateway.clock.monotonic_ns()))
+
+    def pause(self) -> None:
+        """The client reads more slowly than the upstream writes."""
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    # -- carrying out --------------------------------------------------------------------------------------------------
+
+    def carry(self, effects: tuple[Effect, ...]) -> None:
+        """Carry out effects, behind those that wait already."""
+        if self._queue is not None:
+            self._queue.extend(effects)
+            return
+        for place, effect in enumerate(effects):
+            if self._carry(effect):
+                self._queue = deque(effects[place + 1 :])
+                return
+
+    def _carry(self, effect: Effect) -> bool:
+        """Carry out one effect; True if what follows must wait for the journal."""
+        match effect:
+            case Release():
+                if self._client is not None:
+                    self._client.send(effect.data)
+            case Start():
+                self._start(effect.attempt)
+            case Settle():
+                self._settle(effect)
+            case Close():
+                return self._close(effect.receipt)
+            case Answer():
+                if self._client is not None:
+                    self._client.answer(effect.body, self._headers())
+                    self._client = None
+            case Begin():
+                if self._client is not None:
+                    self._begun = True
+                    self._client.begin(self._headers())
+            case Open():
+                return self._open(effect.opened)
+            case Finish():
+                if self._client is not None:
+                    self._client.finish()
+                    self._client = None
+            case Cancel():
+                if self._exchange is not None:
+                    self._exchange.cancel()
+                    self._exchange = None
+            case Refuse():
+                self._refuse(effect.error, effect.retry_after_s)
+            case Break():
+                self._break(effect.error)
+            case _:
+                assert_never(effect)
+        return False
+
+    def _start(self, index: int) -> None:
+        gateway, machine, version = self._gateway, self.machine, self.version
+        assert version is not None
+        planned = machine.planned(index)
+        aim = version.aims[planned.contract, planned.target]
+        if not gateway.health.admits(aim.endpoint, gateway.now()):
+            self.carry(machine.failed(_RESTING, gateway.clock.monotonic_ns()))
+            return
+        request = machine.accepted.request
+        try:
+            spoken = aim.terms.voice.request(
+                Ask(
+                    kind=request.kind,
+                    members=self._members,
+                    model=planned.model,
+                    output_tokens=machine.output_tokens,
+                    stream=request.stream,
+                    target=f"{planned.contract}/{planned.target}",
+                    unsupported=aim.target.unsupported_parameters,
+                )
+            )
+        except WardwrightError as error:
+            gateway.health.settle(aim.endpoint, None, ok=False, now=gateway.now())
+            self.carry(machine.unsayable(error, gateway.clock.monotonic_ns()))
+            return
+        if spoken.changed:
+            machine.changed(spoken.changed)
+        self._exchange = aim.transport.start(spoken.request, self)
+
+    def _settle(self, effect: Settle) -> None:
+        version = self.version
+        assert version is not None
+        planned = self.machine.planned(effect.attempt)
+        gateway = self._gateway
+        gateway.health.settle(
+            version.aims[planned.contract, planned.target].endpoint, effect.failure, ok=effect.ok, now=gateway.now()
+        )
+
+    def _open(self, opened: rc.Opened) -> bool:
+        self._opened = self._write(rc.OPENED, opened, opened.started_at, ())
+        return self._waits
+
+    def _close(self, receipt: rc.Receipt) -> bool:
+        ended_at = receipt.started_at + receipt.timings.total_us
+        self._write(rc.CLOSED, receipt, ended_at, () if self._opened is None else (("intent", self._opened),))
+        self._gateway.closed(receipt)
+        return self._waits
+
+    def _write(
+        self, kind: str, data: rc.Opened | rc.Receipt, at: int, refs: tuple[tuple[Relation, Entry | str], ...]
+    ) -> Entry:
+        run = data.caller.run
+        entry = Entry(
+            kind,
+            data,
+            at=at,
+            on_durable=self._durable if self._waits else None,
+            refs=refs,
+            run=None if run is None else run.value,
+        )
+        self._gateway.writer.put(entry)
+        return entry
+
+    def _durable(self, failure: Exception | None) -> None:
+        """The journal has what was put last, or could not take it."""
+        queue, self._queue = self._queue, None
+        if failure is None or self._gateway.posture.on_journal_failure == "degrade":
+            self.carry(tuple(queue or ()))
+            return
+        self._abandon(WardwrightError("journal_unavailable", "the receipt of this call could not be written"))
+
+    def _defect(self, defect: Exception) -> None:
+        """A bug of ours ends this call and no other: the client hears of it, the log has the trace."""
+        self._gateway.report(defect)
+        self._abandon(WardwrightError("internal_error", "a defect of the gateway ended this call"))
+
+    def _abandon(self, error: WardwrightError) -> None:
+        self._waits = False
+        self._queue = None
+        self.carry(self.machine.abandon(error, self._gateway.clock.monotonic_ns()))
+        if self._begun:
+            self._break(error)
+        else:
+            self._refuse(error, None)
+
+    def _refuse(self, error: WardwrightError, retry_after_s: int | None) -> None:
+        if self._client is not None:
+            self._client.refuse(error, self.machine.accepted.receipt, retry_after_s)
+            self._client = None
+
+    def _break(self, error: WardwrightError) -> None:
+        if self._client is not None:
+            self._client.send(error_event(error, self.machine.accepted.receipt))
+            self._client.finish()
+            self._client = None
+
+    def _headers(self) -> bytes:
+        lines = b"x-wardwright-receipt-id: %b\r\n" % self.machine.accepted.receipt.encode()
+        version = self.version
+        if version is not None and version.contract.expose_selected_model:
+            planned = self.machine.planned(None)
+            lines += b"x-wardwright-selected-model: %b/%b\r\n" % (planned.provider.encode(), planned.model.encode())
+        return lines

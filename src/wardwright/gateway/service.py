@@ -1,0 +1,202 @@
+"""The gateway: takes a request in, asks the call machine what happens, and carries that out.
+
+Rule 1: everything from the first byte in to the last byte out runs on the event loop as plain callbacks: no task, no
+future, no lock, no log line on the way.
+Rule 2: nothing is decided here. Who calls is decided in `core`, what a name means in `intake` and the catalog, where
+it goes in `routing`, what happens next in `calls.machine`.
+Rule 3: a call that an authenticated caller made has a receipt, also when it is refused; a call that nobody may make
+has none.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from wardwright.calls import receipt as rc
+from wardwright.calls.machine import Accepted, Close, Effect, Machine
+from wardwright.dialects.answer import Identity
+from wardwright.gateway.catalog import Catalog, Version
+from wardwright.gateway.client import Client
+from wardwright.gateway.core.callers import Headers, bearer_of
+from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing
+from wardwright.gateway.health import HealthBoard
+from wardwright.gateway.intake import Intake, Kind
+from wardwright.gateway.live import Live
+from wardwright.gateway.meters import Meters
+from wardwright.gateway.posture import Posture
+from wardwright.journal.entry import Writer
+from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.routing.planner import plan
+from wardwright.routing.tokens import Calibrations
+
+RECENT_FAILURES_MAX: Final = 4096
+"""Failed calls that are remembered so that an SDK's repetition can name them in `retry_of`."""
+
+_OWN_TOKEN: Final = TOKEN_PREFIX.encode()
+
+
+class TenantKeys(Protocol):
+    """Keys for the digests of bodies and conversations, one a tenant, kept outside the journal."""
+
+    def key_of(self, tenant: str) -> bytes: ...
+
+
+class Gateway:
+    """Governed model calls. Owns no socket: it is handed requests and clients."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        luck: Luck,
+        now: Callable[[], float],
+        posture: Posture,
+        report: Callable[[Exception], None],
+        tenant_keys: TenantKeys,
+        writer: Writer,
+    ) -> None:
+        self.calibrations = Calibrations()
+        self.catalog = Catalog({})
+        self.clock = clock
+        self.health = HealthBoard()
+        self.keys = KeyRing()
+        self.live: dict[str, Live] = {}
+        """Calls under way by receipt id, oldest first."""
+        self.meters = Meters()
+        self.now = now
+        """Monotonic seconds, of the clock that deadlines use."""
+        self.posture = posture
+        self.report = report
+        """Where defects go: a log with their trace."""
+        self.tenant_keys = tenant_keys
+        self.writer = writer
+        self._luck = luck
+        self._recent_failures: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def call(self, kind: Kind, headers: Headers, body: bytes, client: Client) -> Live | None:
+        """Take a request in; what becomes of it is told through `client`. None if it was answered at once."""
+        try:
+            key = self.authenticate(headers)
+            if self.writer.failure is not None and self.posture.on_journal_failure == "refuse":
+                raise WardwrightError(
+                    "journal_unavailable",
+                    "the journal cannot be written, and calls without a receipt are refused",
+                )
+        except WardwrightError as error:
+            self.meters.turned_away(error.code)
+            client.refuse(error, None, None)
+            return None
+        intake = Intake(kind, headers, body, key)
+        try:
+            machine, version, effects = self._decide(intake, simulation=False)
+        except Exception as defect:
+            self.report(defect)
+            self.meters.turned_away("internal_error")
+            client.refuse(WardwrightError("internal_error", "a defect of the gateway refused this call"), None, None)
+            return None
+        live = Live(self, machine, client, intake.members, version)
+        self.live[machine.accepted.receipt] = live
+        live.carry(effects)
+        return None if live.over else live
+
+    def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
+        """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
+        _, _, effects = self._decide(Intake("chat", headers, body, key), simulation=True)
+        for effect in effects:
+            if isinstance(effect, Close):
+                return effect.receipt
+        raise AssertionError("a simulation closes when it is decided")
+
+    def closed(self, receipt: rc.Receipt) -> None:
+        """A call has ended: what the gateway learns from it."""
+        self.live.pop(receipt.receipt, None)
+        self.meters.closed(receipt)
+        contract, facts = receipt.contract, receipt.facts
+        if receipt.status == "completed":
+            if contract is not None and facts is not None and receipt.usage_source == "reported":
+                last = receipt.attempts[-1].usage
+                self.calibrations.learn(contract.name, facts.input_tokens, last.input_total)
+        elif receipt.request.body:
+            self._recent_failures[receipt.caller.tenant.value, receipt.request.body] = receipt.receipt
+            if len(self._recent_failures) > RECENT_FAILURES_MAX:
+                self._recent_failures.popitem(last=False)
+
+    def authenticate(self, headers: Headers) -> Key | None:
+        """The serving key of a request, or None for keyless access where the gateway allows it.
+
+        Raises `missing_api_key`, `invalid_api_key`, `host_not_allowed`, `origin_not_allowed`.
+        """
+        bearer = bearer_of(headers)
+        if self.posture.keys == "required":
+            if bearer is None:
+                raise WardwrightError(
+                    "missing_api_key",
+                    "this gateway wants an API key",
+                    hint="send `Authorization: Bearer <key>`; `wardwright key create` makes one",
+                )
+            return self.keys.find(bearer.token, self.clock.now_us())
+        # SDKs insist on sending some key: what does not look like one of ours is no claim to be one.
+        if bearer is not None and bearer.token.startswith(_OWN_TOKEN):
+            return self.keys.find(bearer.token, self.clock.now_us())
+        self._require_near(headers)
+        return None
+
+    def _require_near(self, headers: Headers) -> None:
+        """Keyless access is for programs on this machine: not for web pages, nor through a name that was rebound."""
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+        if name not in self.posture.hosts:
+            raise WardwrightError(
+                "host_not_allowed",
+                "keyless access answers only to the host names it was told",
+                hint="use a key, or add the name to `hosts`",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and origin.decode("latin-1") not in self.posture.origins:
+            raise WardwrightError(
+                "origin_not_allowed",
+                "keyless access refuses calls from web pages",
+                hint="use a key, or add the origin to `origins`",
+            )
+
+    def _decide(self, intake: Intake, *, simulation: bool) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
+        """Everything up to the plan, the same for a live call and for a simulation."""
+        now_us, now_ns = self.clock.now_us(), self.clock.monotonic_ns()
+        receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
+        failure: WardwrightError | None = None
+        try:
+            tenant_key = self.tenant_keys.key_of(intake.tenant)
+            intake.read(tenant_key)
+            version, contract, facts = intake.resolve(
+                self.catalog,
+                self.health,
+                self.calibrations,
+                hops_max=self.posture.hops_max,
+                now=self.now(),
+                tenant_key=tenant_key,
+            )
+        except WardwrightError as error:
+            failure = error
+        head = intake.head
+        machine = Machine(
+            Accepted(
+                caller=intake.caller,
+                identity=Identity(f"chatcmpl-{receipt}", "" if head is None else head.model, now_us // 1_000_000),
+                include_usage=intake.include_usage,
+                now_ns=now_ns,
+                receipt=receipt,
+                request=intake.request(),
+                retry_of=self._recent_failures.get((intake.tenant, intake.digest)) if intake.retries else None,
+                simulation=simulation,
+                started_at=now_us,
+            )
+        )
+        decided_ns = self.clock.monotonic_ns()
+        if failure is not None:
+            return machine, None, machine.refused(failure, decided_ns)
+        planned = plan(version.route, facts)
+        terms = tuple(version.aims[attempt.contract, attempt.target].terms for attempt in planned.attempts)
+        return machine, version, machine.decided(contract, version.node_type, facts, planned, terms, decided_ns)
