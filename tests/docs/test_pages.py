@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from scripts import generated, hygiene
 
+from scripts import generated, hygiene
 from wardwright.kernel.errors import CODES
 
 ROOT = Path(__file__).parent.parent.parent
