@@ -50,6 +50,9 @@ TokenCount: TypeAlias = Annotated[int, msgspec.Meta(ge=1, extra={"word": "tokens
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 """A whole number from 1."""
 
+Weight: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""A share among the weights beside it."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """USD per million tokens, one a class."""
@@ -120,7 +123,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One voice of an alloy."""
 
     node: Node
-    weight: Count = 1
+    weight: Weight = 1
 
 
 class Alloy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="alloy"):
@@ -145,25 +148,28 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, tag_field="node", tag="al
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A condition over the facts of a call: every member that is set must hold."""
+    """A condition over the facts of a call: every member that is set must hold.
 
-    tenant: tuple[str, ...] = ()
-    application: tuple[str, ...] = ()
+    Members in alphabetical order: activations of a canary carry conditions into the journal.
+    """
+
     agent: tuple[str, ...] = ()
-    house: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    """Any of these tags is among the caller's."""
+    application: tuple[str, ...] = ()
     capabilities: tuple[Capability, ...] = ()
     """The request asks for all of these."""
-    data_class: tuple[str, ...] = ()
-    """The request's `metadata.data_class` is one of these."""
-    region: tuple[str, ...] = ()
-    """The request's `metadata.region` is one of these."""
-    input_tokens_min: TokenCount | None = None
-    input_tokens_max: TokenCount | None = None
-    """Inclusive bounds on the estimated input."""
     cost_usd_max: Decimal | None = None
     """The request states a `metadata.cost_usd_max`, and it is at most this."""
+    data_class: tuple[str, ...] = ()
+    """The request's `metadata.data_class` is one of these."""
+    house: tuple[str, ...] = ()
+    input_tokens_max: TokenCount | None = None
+    """Inclusive, on the estimated input."""
+    input_tokens_min: TokenCount | None = None
+    region: tuple[str, ...] = ()
+    """The request's `metadata.region` is one of these."""
+    tags: tuple[str, ...] = ()
+    """Any of these tags is among the caller's."""
+    tenant: tuple[str, ...] = ()
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="guard"):
@@ -182,7 +188,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """One named arm of a prompt experiment, held by a conversation."""
 
     name: Name
-    weight: Count = 1
+    weight: Weight = 1
     preamble: str | None = None
     postscript: str | None = None
 
