@@ -18,7 +18,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
-import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -29,24 +28,13 @@ from wardwright.gateway.live import Live
 from wardwright.gateway.service import Gateway
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.deadlines import NEVER, Deadline, Wheel
+from wardwright.runtime.settings import Limits
 
 CALLS: Final[dict[bytes, Kind]] = {
     b"/v1/chat/completions": "chat",
     b"/v1/embeddings": "embeddings",
 }
 """The paths that the edge answers itself."""
-
-
-class EdgeLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a connection may cost."""
-
-    body_bytes_max: int = 32 * 1024 * 1024
-    body_timeout_s: int = 60
-    head_bytes_max: int = 65_536
-    head_timeout_s: int = 20
-    idle_timeout_s: int = 75
-    write_buffer_bytes_max: int = 262_144
-    """What may wait for a slow client before the upstream is told to pause."""
 
 
 # Where a connection stands: what its deadline means, and what its bytes are.
@@ -89,7 +77,7 @@ class Edge(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         gateway: Gateway,
-        limits: EdgeLimits,
+        limits: Limits,
         wheel: Wheel,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)

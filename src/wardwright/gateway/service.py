@@ -41,7 +41,7 @@ _OWN_TOKEN: Final = TOKEN_PREFIX.encode()
 class TenantKeys(Protocol):
     """Keys for the digests of bodies and conversations, one a tenant, kept outside the journal."""
 
-    def key_of(self, tenant: str) -> bytes: ...
+    def key(self, tenant: str) -> bytes: ...
 
 
 class Gateway:
@@ -168,7 +168,7 @@ class Gateway:
         receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
         failure: WardwrightError | None = None
         try:
-            tenant_key = self.tenant_keys.key_of(intake.tenant)
+            tenant_key = self.tenant_keys.key(intake.tenant)
             intake.read(tenant_key)
             version, contract, facts = intake.resolve(
                 self.catalog,

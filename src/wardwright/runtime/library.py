@@ -1,0 +1,85 @@
+"""Contract files: found, read, checked. What is wrong with one file keeps that file out and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from wardwright.contracts.check import check, gather
+from wardwright.contracts.decode import Document, Located, decode
+from wardwright.contracts.model import ModelContract
+from wardwright.contracts.provider import Provider
+from wardwright.contracts.refusal import ContractErrors
+from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.runtime.settings import FILES
+
+SUFFIXES: Final = (".yaml", ".yml", ".toml", ".json")
+FILES_MAX: Final = 4096
+"""Contract files of one installation."""
+
+
+class Library(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files say."""
+
+    errors: tuple[WardwrightError, ...]
+    files: tuple[Path, ...]
+    models: dict[str, Located[ModelContract]]
+    """Those that may serve."""
+    providers: dict[str, Located[Provider]]
+    unread: frozenset[str]
+    """Files that were refused: what they held before goes on serving."""
+    warnings: tuple[WardwrightError, ...]
+
+
+def files_of(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The contract files among the paths: files as they are, folders with all that they hold, sorted."""
+    found: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found.update(
+                one
+                for one in path.rglob("*")
+                if one.suffix in SUFFIXES and one.name not in FILES and one.is_file() and not _is_hidden(one, path)
+            )
+        elif path.is_file():
+            found.add(path)
+        else:
+            raise WardwrightError("usage", f"`{path}` is neither a file nor a folder")
+    if len(found) > FILES_MAX:
+        raise WardwrightError("usage", f"{len(found)} contract files are more than {FILES_MAX}")
+    return tuple(sorted(found))
+
+
+def read(paths: Iterable[Path]) -> Library:
+    """Everything under the paths, checked against each other."""
+    files = files_of(paths)
+    documents: list[Document] = []
+    errors: list[WardwrightError] = []
+    unread: set[str] = set()
+    for file in files:
+        try:
+            documents.extend(decode(file.read_bytes(), str(file)))
+        except ContractErrors as refused:
+            errors.extend(refused.errors)
+            unread.add(str(file))
+        except OSError as cause:
+            place = Place(file=str(file))
+            errors.append(WardwrightError("contract_syntax", f"the file cannot be read: {cause.strerror}", place=place))
+            unread.add(str(file))
+    gathered = gather(documents)
+    verdict = check(gathered.models, gathered.providers)
+    return Library(
+        errors=(*errors, *gathered.errors, *verdict.errors),
+        files=files,
+        models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
+        providers=gathered.providers,
+        unread=frozenset(unread | {gathered.models[name].file for name in verdict.refused}),
+        warnings=verdict.warnings,
+    )
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
