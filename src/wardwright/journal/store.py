@@ -1,0 +1,150 @@
+"""The seams between the journal and where it lies: reading lines, keeping blobs, asking an index.
+
+Writing is `journal.entry.Writer`. Implemented by `wardwright.storage`, and in memory by `wardwright.testing.journal`;
+the kit that both pass is `wardwright.testing.journal_kit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from wardwright.journal.entry import Chain, Record
+
+
+class ChainKey(msgspec.Struct, frozen=True, order=True):
+    """One chain of one writer."""
+
+    writer: str
+    """`<node>/<role>-<slot>`."""
+    chain: Chain
+
+    def __str__(self) -> str:
+        return f"{self.writer}/{self.chain}"
+
+
+class Cursor(msgspec.Struct, frozen=True, order=True):
+    """A place in a chain: before the line that begins at `offset`."""
+
+    segment: int = 0
+    offset: int = 0
+    """Bytes from the start of the segment."""
+
+
+START: Final = Cursor()
+"""Before everything that is still there."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a segment as it lies there."""
+
+    text: bytes
+    """Without its newline."""
+    segment: int
+    offset: int
+    whole: bool = True
+    """Whether a newline ended it. A segment without any byte reads as one empty line that is not whole."""
+
+    @property
+    def next(self) -> Cursor:
+        """Where the line after it begins."""
+        return Cursor(self.segment, self.offset + len(self.text) + 1)
+
+
+def segment_name(key: ChainKey, segment: int) -> str:
+    """The file of a segment, relative to the journal: what error messages and verdicts call it.
+
+    >>> segment_name(ChainKey("node_1/gateway-0", "calls"), 7)
+    'node_1/gateway-0/calls/00000007.jsonl'
+    """
+    return f"{key.writer}/{key.chain}/{segment:08d}.jsonl"
+
+
+class Reader(Protocol):
+    """Whoever holds segments. Reads what is written now; never blocks a writer."""
+
+    def chains(self) -> tuple[ChainKey, ...]:
+        """Every chain that has a segment, sorted."""
+        ...
+
+    def segments(self, key: ChainKey) -> tuple[int, ...]:
+        """The numbers of a chain's segments, rising. Empty for a chain that is not there."""
+        ...
+
+    def lines(self, key: ChainKey, after: Cursor = START) -> Iterator[Line]:
+        """The lines from a cursor on, oldest first. Only the last may be torn; a retired cursor means START."""
+        ...
+
+    def last(self, key: ChainKey) -> Record | None:
+        """The chain's last whole record."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes by the digest of their content."""
+
+    def put(self, content: bytes) -> str:
+        """Keep the bytes; answers `sha256:` and the hex digest. Keeping the same bytes again costs a look."""
+        ...
+
+    def get(self, digest: str) -> bytes | None:
+        """The bytes, proven against their digest. Raises `journal_broken` when they are not what they were."""
+        ...
+
+    def forget(self, digest: str) -> bool:
+        """Drop the bytes; whether they were there."""
+        ...
+
+
+class Where(msgspec.Struct, frozen=True):
+    """One condition on a column of the index."""
+
+    column: str
+    op: Literal["eq", "min", "max"]
+    """`min` and `max` include the bound."""
+    value: str | int
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of the index: a member of the row."""
+
+    name: str
+    type: Literal["text", "integer"]
+    sought: bool = False
+    """Whether it gets its own way in: worth it where a filter leaves few of many rows."""
+
+
+Row: TypeAlias = tuple[str | int | None, ...]
+"""Values in the order of the columns."""
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some rows, newest first."""
+
+    rows: tuple[Row, ...]
+    next: str | None
+    """The opaque cursor of the next page; None on the last."""
+    behind: bool = False
+    """Whether the journal holds records that these rows do not reflect yet."""
+
+
+class Index(Protocol):
+    """The projection that answers questions about calls. Deleted and rebuilt at will."""
+
+    def query(self, where: tuple[Where, ...] = (), *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Rows that meet every condition, by `started_at` falling, then `receipt` falling."""
+        ...
+
+    def get(self, receipt: str) -> tuple[Record, ...]:
+        """Every record of a call that the journal still holds, oldest first."""
+        ...
+
+    def catch_up(self) -> int:
+        """Take in what the journal holds beyond the cursor; how many records that were."""
+        ...
+
+    def rebuild(self) -> int:
+        """Drop every row and read the journal again; how many records that were."""
+        ...

@@ -1,0 +1,75 @@
+"""Where things lie in a state directory.
+
+```
+node.json                                  the node's name
+keys/signing.pem                           its Ed25519 key, for the owner alone
+keys/public/<key>.pem                      every public key it ever signed with
+keys/tenants/<digest of tenant>.key        HMAC keys of tenants
+journal/<node>/<role>-<slot>/lock          held while a writer runs
+journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.jsonl
+journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.torn
+blobs/contracts/…                          kept
+blobs/bodies/<digest of tenant>/…          where capture is on
+index.sqlite                               deleted and rebuilt at will
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Final, cast, get_args
+
+from wardwright.journal.entry import Chain
+from wardwright.journal.store import ChainKey, segment_name
+
+CHAINS: Final = get_args(Chain)
+_SEGMENT: Final = re.compile(r"(\d{8})\.jsonl")
+
+
+def journal_dir(state: Path) -> Path:
+    return state / "journal"
+
+
+def writer_dir(state: Path, writer: str) -> Path:
+    return journal_dir(state) / writer
+
+
+def chain_dir(state: Path, key: ChainKey) -> Path:
+    return writer_dir(state, key.writer) / key.chain
+
+
+def segment_path(state: Path, key: ChainKey, segment: int) -> Path:
+    return journal_dir(state) / segment_name(key, segment)
+
+
+def torn_path(state: Path, key: ChainKey, segment: int) -> Path:
+    """Where the bytes of a torn tail are kept aside."""
+    return segment_path(state, key, segment).with_suffix(".torn")
+
+
+def segments(state: Path, key: ChainKey) -> tuple[int, ...]:
+    """The numbers of the segments that are there, rising."""
+    try:
+        names = os.listdir(chain_dir(state, key))
+    except FileNotFoundError:
+        return ()
+    return tuple(sorted(int(found[1]) for name in names if (found := _SEGMENT.fullmatch(name))))
+
+
+def chains(state: Path) -> tuple[ChainKey, ...]:
+    """Every chain that has a segment, sorted."""
+    keys = []
+    for chain in CHAINS:
+        for directory in journal_dir(state).glob(f"*/*/{chain}"):
+            key = ChainKey(f"{directory.parent.parent.name}/{directory.parent.name}", cast(Chain, chain))
+            if segments(state, key):
+                keys.append(key)
+    return tuple(sorted(keys))
+
+
+def tenant_name(tenant: str) -> str:
+    """A tenant's name as a file's: a digest, since tenants may be called anything."""
+    return hashlib.sha256(tenant.encode()).hexdigest()[:40]
