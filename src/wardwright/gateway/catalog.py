@@ -18,6 +18,7 @@ from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
 from wardwright.dialects.voice import Voice
 from wardwright.gateway.health import Endpoint
+from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.usage import NANO_USD, Rates
 from wardwright.routing.fit import ppm
 from wardwright.routing.graph import Route, resolve
@@ -136,7 +137,13 @@ def compile_version(
     aims: dict[tuple[str, str], Aim] = {}
     for candidate in route.candidates:
         target = candidate.target
-        upstream = upstreams[target.provider]
+        upstream = upstreams.get(target.provider)
+        if upstream is None:
+            raise WardwrightError(
+                "contract_reference",
+                f"the target `{target.name}` of `{candidate.contract}` names the provider `{target.provider}`, which "
+                "is not configured",
+            )
         aims[candidate.contract, target.name] = Aim(
             endpoint=(target.provider, target.model),
             target=target,

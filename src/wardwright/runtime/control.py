@@ -1,0 +1,332 @@
+"""The control plane: contract files in, activations and keys in the control chain, a catalog out.
+
+Rule 1: what serves follows from the control chain and the stored contracts alone; files merely propose. So a restart
+serves what served before, also where a file was changed for the worse meanwhile.
+Rule 2: a contract's bytes lie in the store before the fact that names them is written.
+Rule 3: a change that cannot be compiled is refused whole; the catalog that serves stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from wardwright.contracts import activation
+from wardwright.contracts.activation import Activations, Fact, History
+from wardwright.contracts.digest import Closure, canonical, closure, closure_digest, digest, restored
+from wardwright.contracts.model import Canary, ModelContract
+from wardwright.contracts.provider import Provider
+from wardwright.gateway.catalog import Catalog, Served, Tokenizers, Version, compile_version
+from wardwright.gateway.core import keys
+from wardwright.gateway.core.keys import Key
+from wardwright.gateway.service import Gateway
+from wardwright.journal.entry import Entry, Record, Writer
+from wardwright.kernel import canonical as canonical_json
+from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.runtime.library import Library
+from wardwright.runtime.upstreams import Upstreams
+
+ANSWER_S: Final = 30.0
+"""How long a change of the control plane may wait for the journal."""
+
+
+class Store(Protocol):
+    """Where canonical contracts and closures lie, by digest."""
+
+    def put(self, digest: str, data: bytes) -> None: ...
+
+    def get(self, digest: str) -> bytes | None: ...
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last reload went."""
+
+    at: int
+    """µs since the epoch."""
+    errors: tuple[WardwrightError, ...] = ()
+    warnings: tuple[WardwrightError, ...] = ()
+
+
+class Control:
+    """Everything that changes what is served. Belongs to the event loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        build: str,
+        clock: Clock,
+        gateway: Gateway,
+        luck: Luck,
+        secret_luck: Luck,
+        store: Store,
+        tokenizers: Tokenizers,
+        upstreams: Upstreams,
+        writer: Writer,
+    ) -> None:
+        self.activations = Activations()
+        self.state = State(at=0)
+        self._build = build
+        self._clock = clock
+        self._contracts: dict[str, ModelContract] = {}
+        """Stored contracts by digest, as far as they were needed."""
+        self._gateway = gateway
+        self._library: Library | None = None
+        self._luck = luck
+        self._secret_luck = secret_luck
+        self._store = store
+        self._tokenizers = tokenizers
+        self._upstreams = upstreams
+        self._writer = writer
+
+    # -- start and reload ----------------------------------------------------------------------------------------------
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Take up where the control chain ends."""
+        facts: list[tuple[int, Fact]] = []
+        for record in records:
+            fact_type = activation.KINDS.get(record.kind)
+            if fact_type is not None:
+                facts.append((record.at, msgspec.json.decode(record.data, type=fact_type)))
+            elif record.kind == keys.CREATED:
+                self._gateway.keys.add(msgspec.json.decode(record.data, type=Key))
+            elif record.kind == keys.REVOKED:
+                self._gateway.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
+        self.activations = activation.folded(facts)
+
+    async def reload(self, library: Library, *, by: str = "file") -> State:
+        """Propose what the files hold, then serve what is active. What was refused stays out and is told."""
+        errors = list(library.errors)
+        self._library = library
+        try:
+            await self._upstreams.keep({name: one.value for name, one in library.providers.items()})
+        except WardwrightError as error:
+            # Without its providers nothing of the new set can serve: keep all of the old one.
+            self.state = State(at=self._clock.now_us(), errors=(*errors, error), warnings=library.warnings)
+            return self.state
+        proposed = {name: one.value for name, one in library.models.items()}
+        for located in (*library.providers.values(), *library.models.values()):
+            contract = located.value
+            self._keep(contract)
+            facts = activation.propose(
+                self.activations,
+                contract,
+                source=located.file,
+                closure=self._closure_of(contract.name, proposed),
+                by=by,
+            )
+            self._write(facts, by)
+        self._write(
+            activation.withdraw_absent(
+                self.activations, present=frozenset(library.models), unread=library.unread, by=by
+            ),
+            by,
+        )
+        errors.extend(self._serve())
+        self.state = State(at=self._clock.now_us(), errors=tuple(errors), warnings=library.warnings)
+        return self.state
+
+    # -- versions ------------------------------------------------------------------------------------------------------
+
+    async def activate(self, name: str, version: str, *, by: str) -> tuple[Fact, ...]:
+        return await self._change(
+            activation.activate(self.activations, name, version, closure=self._closure_of(name), by=by), by
+        )
+
+    async def rollback(self, name: str, to: str | None, *, by: str) -> tuple[Fact, ...]:
+        return await self._change(
+            activation.rollback(self.activations, name, closure=self._closure_of(name), by=by, to=to), by
+        )
+
+    async def start_canary(self, name: str, version: str, rule: Canary, *, by: str) -> tuple[Fact, ...]:
+        return await self._change(
+            activation.start_canary(self.activations, name, version, rule, closure=self._closure_of(name), by=by), by
+        )
+
+    async def end_canary(self, name: str, *, by: str) -> tuple[Fact, ...]:
+        return await self._change(activation.end_canary(self.activations, name, by=by), by)
+
+    async def adopt(self, contract: ModelContract, *, source: str, by: str) -> tuple[Fact, ...]:
+        """Store an imported contract as a draft."""
+        self._keep(contract)
+        return await self._change(activation.adopt(self.activations, contract, source=source, by=by), by)
+
+    def history(self, name: str) -> History:
+        """Raises `contract_not_found`."""
+        history = self.activations.models.get(name)
+        if history is None:
+            raise WardwrightError("contract_not_found", f"no model contract is called `{name}`")
+        return history
+
+    def contract(self, name: str, version: str | None) -> tuple[str, ModelContract]:
+        """A stored version, the active one where none is named, with its digest. Raises `contract_not_found`."""
+        if version is not None:
+            found = activation.find(self.activations, name, version).digest
+        else:
+            active = self.history(name).active
+            if active is None:
+                raise WardwrightError("contract_not_found", f"`{name}` has no active version")
+            found = active.digest
+        return found, self._contract(found)
+
+    # -- keys ----------------------------------------------------------------------------------------------------------
+
+    async def create_key(self, key: Key, *, by: str) -> tuple[Key, str]:
+        """Make a key of the given terms; returns it as it was stored, and its token, which is shown this once."""
+        token = keys.token_of(self._secret_luck.bits(keys.TOKEN_LUCK_BITS))
+        now = self._clock.now_us()
+        made = msgspec.structs.replace(
+            key,
+            created_at=now,
+            hash=keys.hash_of(token.encode()),
+            id=mint("key", now, self._luck.bits(LUCK_BITS)),
+        )
+        await self._durably((Entry(keys.CREATED, made, at=now, chain="control", actor=by),))
+        self._gateway.keys.add(made)
+        return made, token
+
+    async def revoke_key(self, id_: str, *, by: str) -> None:
+        """Raises `key_not_found`."""
+        now = self._clock.now_us()
+        self._gateway.keys.revoke(id_, now)
+        entry = Entry(keys.REVOKED, keys.Revocation(id=id_), at=now, chain="control", actor=by)
+        await self._durably((entry,))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _change(self, facts: tuple[Fact, ...], by: str) -> tuple[Fact, ...]:
+        """Write facts that somebody asked for, wait until they last, then serve by them."""
+        if facts:
+            trial = activation.folded(((self._clock.now_us(), fact) for fact in facts), self.activations)
+            refused = self._compile(trial)[1]
+            named = {fact.name for fact in facts}
+            for name, error in refused:
+                if name in named:
+                    raise error
+            await self._durably(self._entries(facts, by))
+            self._fold(facts)
+            self._serve()
+        return facts
+
+    def _write(self, facts: tuple[Fact, ...], by: str) -> None:
+        for entry in self._entries(facts, by):
+            self._writer.put(entry)
+        self._fold(facts)
+
+    def _entries(self, facts: tuple[Fact, ...], by: str) -> tuple[Entry, ...]:
+        now = self._clock.now_us()
+        return tuple(Entry(activation.kind_of(fact), fact, at=now, chain="control", actor=by) for fact in facts)
+
+    def _fold(self, facts: tuple[Fact, ...]) -> None:
+        now = self._clock.now_us()
+        self.activations = activation.folded(((now, fact) for fact in facts), self.activations)
+
+    async def _durably(self, entries: tuple[Entry, ...]) -> None:
+        """Put the entries and wait until the last of them lies on disk. Raises `journal_write`."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def durable(failure: Exception | None) -> None:
+            if done.done():
+                return
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
+
+        entries[-1].on_durable = durable
+        for entry in entries:
+            self._writer.put(entry)
+        try:
+            await asyncio.wait_for(done, ANSWER_S)
+        except TimeoutError:
+            raise WardwrightError("journal_write", "the journal did not take the change in time") from None
+
+    def _keep(self, contract: ModelContract | Provider) -> None:
+        key = digest(contract)
+        if isinstance(contract, ModelContract):
+            if key in self._contracts:
+                return
+            self._contracts[key] = contract
+        self._store.put(key, canonical(contract))
+
+    def _contract(self, key: str) -> ModelContract:
+        contract = self._contracts.get(key)
+        if contract is None:
+            data = self._store.get(key)
+            stored = None if data is None else restored(data)
+            if not isinstance(stored, ModelContract):
+                raise WardwrightError("contract_not_found", f"the stored contract {key} is missing")
+            contract = self._contracts[key] = stored
+        return contract
+
+    def _active_models(self, state: Activations) -> dict[str, ModelContract]:
+        return {
+            name: self._contract(history.active.digest)
+            for name, history in state.models.items()
+            if history.active is not None
+        }
+
+    def _providers(self) -> dict[str, Provider]:
+        return {name: upstream.provider for name, upstream in self._upstreams.by_name.items()}
+
+    def _closure_of(self, name: str, proposed: Mapping[str, ModelContract] | None = None) -> activation.ClosureOf:
+        """What a version of a name would serve with: the active versions of the others, or those being proposed."""
+
+        def closure_of(key: str) -> str:
+            models = self._active_models(self.activations) | dict(proposed or {}) | {name: self._contract(key)}
+            return self._kept_closure(closure(name, models, self._providers(), self._build))
+
+        return closure_of
+
+    def _kept_closure(self, value: Closure) -> str:
+        key = closure_digest(value)
+        self._store.put(key, canonical_json.encode(value))
+        return key
+
+    def _serve(self) -> list[WardwrightError]:
+        served, refused = self._compile(self.activations)
+        catalog = Catalog(served)
+        self._gateway.health.keep(
+            (endpoint, self._upstreams.by_name[endpoint[0]].provider.breaker)
+            for endpoint in catalog.endpoints()
+            if endpoint[0] in self._upstreams.by_name
+        )
+        self._gateway.catalog = catalog
+        return [error for _, error in refused]
+
+    def _compile(self, state: Activations) -> tuple[dict[str, Served], list[tuple[str, WardwrightError]]]:
+        """Every name that can serve, and why the others cannot. One that served before goes on as it was."""
+        models = self._active_models(state)
+        served: dict[str, Served] = {}
+        refused: list[tuple[str, WardwrightError]] = []
+        for name, history in state.models.items():
+            if history.active is None:
+                continue
+            try:
+                active = self._version(name, history.active.digest, models)
+                canary = None
+                if history.canary is not None and history.canary.canary is not None:
+                    canary = (history.canary.canary, self._version(name, history.canary.digest, models))
+                served[name] = Served(active=active, canary=canary)
+            except WardwrightError as error:
+                refused.append((name, error))
+                before = self._gateway.catalog.find(name)
+                if before is not None:
+                    served[name] = before
+        return served, refused
+
+    def _version(self, name: str, key: str, models: Mapping[str, ModelContract]) -> Version:
+        contract = self._contract(key)
+        taking_part = {**models, name: contract}
+        value = closure(name, taking_part, self._providers(), self._build)
+        return compile_version(
+            contract,
+            closure=self._kept_closure(value),
+            digest=key,
+            models=taking_part,
+            upstreams=self._upstreams.by_name,
+            tokenizers=self._tokenizers,
+        )

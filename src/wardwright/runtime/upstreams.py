@@ -1,0 +1,80 @@
+"""The configured providers as running transports: opened when first named, kept while unchanged, let go when idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from wardwright.contracts.provider import Provider
+from wardwright.dialects.exchange import Transport
+from wardwright.dialects.voices import voice_of
+from wardwright.gateway.catalog import Upstream
+from wardwright.runtime.supervisor import Supervisor
+
+DOUBLES: Final = frozenset({"scripted", "replay"})
+"""Transports that call no model."""
+
+LINGER_POLL_S: Final = 0.25
+LINGER_S_MAX: Final = 900.0
+"""How long a replaced transport may take to finish the calls that it carries."""
+
+
+class Build(Protocol):
+    """Makes the transport of a provider; raises WardwrightError where it cannot."""
+
+    def __call__(self, provider: Provider) -> Transport: ...
+
+
+class Upstreams:
+    """All providers by name."""
+
+    def __init__(self, build: Build, supervisor: Supervisor, report: Callable[[BaseException], None]) -> None:
+        self._build = build
+        self._report = report
+        self._supervisor = supervisor
+        self._upstreams: dict[str, Upstream] = {}
+
+    @property
+    def by_name(self) -> Mapping[str, Upstream]:
+        return self._upstreams
+
+    async def keep(self, providers: Mapping[str, Provider]) -> None:
+        """Run exactly these from now on. Raises WardwrightError for one that cannot be built, changing nothing."""
+        fresh: dict[str, Upstream] = {}
+        for name, provider in providers.items():
+            running = self._upstreams.get(name)
+            if running is not None and running.provider == provider:
+                fresh[name] = running
+            else:
+                fresh[name] = Upstream(
+                    double=provider.transport in DOUBLES,
+                    provider=provider,
+                    transport=self._build(provider),
+                    voice=voice_of(provider),
+                )
+        for name, upstream in fresh.items():
+            if self._upstreams.get(name) is not upstream:
+                await upstream.transport.open()
+        replaced = [upstream for name, upstream in self._upstreams.items() if fresh.get(name) is not upstream]
+        self._upstreams = fresh
+        for upstream in replaced:
+            self._supervisor.spawn(self._let_go(upstream.transport))
+
+    async def aclose(self) -> None:
+        for upstream in self._upstreams.values():
+            await upstream.transport.aclose()
+        self._upstreams = {}
+
+    async def _let_go(self, transport: Transport) -> None:
+        """Close a transport once the calls that started on it have ended."""
+        waited_s = 0.0
+        try:
+            while waited_s < LINGER_S_MAX:
+                gauges = transport.gauges()
+                if gauges.connections == gauges.idle and not gauges.waiting:
+                    break
+                await asyncio.sleep(LINGER_POLL_S)
+                waited_s += LINGER_POLL_S
+        finally:
+            await transport.aclose()
