@@ -108,17 +108,14 @@ class Control:
             self.state = State(at=self._clock.now_us(), errors=(*errors, error), warnings=library.warnings)
             return self.state
         proposed = {name: one.value for name, one in library.models.items()}
-        for located in (*library.providers.values(), *library.models.values()):
-            contract = located.value
+        found: list[tuple[str, ModelContract | Provider]] = [
+            *((one.file, one.value) for one in library.providers.values()),
+            *((one.file, one.value) for one in library.models.values()),
+        ]
+        for file, contract in found:
             self._keep(contract)
-            facts = activation.propose(
-                self.activations,
-                contract,
-                source=located.file,
-                closure=self._closure_of(contract.name, proposed),
-                by=by,
-            )
-            self._write(facts, by)
+            closure_of = self._closure_of(contract.name, proposed)
+            self._write(activation.propose(self.activations, contract, source=file, closure=closure_of, by=by), by)
         self._write(
             activation.withdraw_absent(
                 self.activations, present=frozenset(library.models), unread=library.unread, by=by
