@@ -1,6 +1,6 @@
-"""YAML 1.2 -> located trees, from the event stream of ruamel.yaml.
+"""YAML 1.2 -> located trees, from the event stream of ruamel.yaml's C parser (fifteen times as fast as its Python one).
 
-Rule 1: the core schema alone: `yes`, `on` and `12:30` are text.
+Rule 1: scalars mean what the core schema says, decided here: `yes`, `on` and `12:30` are text.
 Rule 2: one document says one thing in one place: no anchors, aliases, tags, merge keys, directives or repeated keys.
 Rule 3: nesting is bounded before it is followed.
 """
@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 )
 
 from wardwright.contracts.refusal import ContractErrors, syntax_error
-from wardwright.contracts.tree import Entry, Items, Scalar, Spot, Table, Tree, number
+from wardwright.contracts.tree import Entry, Items, Lines, Scalar, Spot, Table, Tree, number
 
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -33,29 +33,43 @@ _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)
 _RADIX: Final = re.compile(r"0o[0-7]{1,16}|0x[0-9a-fA-F]{1,12}")
 _NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_TAB: Final = "YAML indents with spaces; replace the tab"
 _HINTS: Final = (
-    ("\\t", "YAML indents with spaces; replace the tab"),
     ("mapping values are not allowed", "put quotes around a value that holds `: `, or check the indentation"),
     ("could not find expected ':'", "a key needs `: ` after it; text over several lines needs `|` after its key"),
-    ("expected <block end>", "check the indentation: members of one mapping begin in one column"),
-    ("cannot start any token", "put quotes around a value that begins with a sign YAML uses itself"),
-    ("unexpected end of stream", "a quote or bracket is left open"),
+    ("did not find expected", "check the indentation and the brackets: members of one mapping begin in one column"),
+    ("cannot start any token", "put quotes around a value that begins with a sign that YAML uses itself"),
+    ("unexpected end of stream", "a quote is left open"),
 )
 
 
 def read(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
     """Every document of a stream that holds anything. Raises ContractErrors (`contract_syntax`)."""
-    reader = _Reader(file, depth_max)
+    if match := _UNPRINTABLE.search(text):
+        at = Lines(text).spot(match.start())
+        raise syntax_error(file, at, f"the character U+{ord(match.group()):04X} has no place in YAML", "remove it")
     try:
-        return reader.documents(YAML(typ="safe", pure=True).parse(text))
+        return _Reader(file, depth_max).documents(_events(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Spot(1, 1) if mark is None else Spot(mark.line + 1, mark.column + 1)
         problem = error.problem or error.context or "not YAML"
-        hint = next((hint for sign, hint in _HINTS if sign in problem), None)
-        raise syntax_error(file, at, f"this is not YAML: {problem}", hint) from error
-    except YAMLError as error:
-        raise syntax_error(file, Spot(1, 1), f"this is not YAML: {str(error).splitlines()[0]}") from error
+        raise syntax_error(file, at, f"this is not YAML: {problem}", _hint(problem, text, at)) from error
+
+
+def _events(text: str) -> Iterator[Event]:
+    parser = CParser(text)
+    while parser.check_event():
+        yield parser.get_event()
+
+
+def _hint(problem: str, text: str, at: Spot) -> str | None:
+    lines = text.split("\n")
+    if at.line <= len(lines) and lines[at.line - 1][at.column - 1 : at.column] == "\t":
+        return _TAB
+    return next((hint for sign, hint in _HINTS if sign in problem), None)
 
 
 class _Reader:
@@ -116,7 +130,7 @@ class _Reader:
             if not (isinstance(event, ScalarEvent) and isinstance(key, Scalar)):
                 raise self._wrong(event, "a key must be a word, not a list or mapping")
             name = str(event.value)
-            if name == "<<" and event.style is None:
+            if name == "<<" and not event.style:
                 raise self._wrong(event, "merge keys (`<<`) are not read here", "write the members out")
             if name in entries:
                 first = entries[name].key_at.line
@@ -131,7 +145,7 @@ class _Reader:
 
     def _scalar(self, event: ScalarEvent, at: Spot) -> Scalar:
         text = str(event.value)
-        if event.style is not None:
+        if event.style:
             return Scalar(text, "text", at)
         if text in _NULL:
             return Scalar(None, "null", at)
