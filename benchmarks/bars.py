@@ -1,0 +1,143 @@
+"""What was asked of this gateway, and whether one run met it.
+
+Rule 1: pure: results in, verdicts out. A bar without its measurement is `not measured`, never met.
+Rule 2: a ratio compares medians of the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from benchmarks.gateways import DEFERRED, FLOOR, NGINX, WARDWRIGHT
+from benchmarks.loads import LOADS
+from benchmarks.results import Results
+
+Verdict: TypeAlias = Literal["met", "missed", "not measured"]
+
+SMALL_CALL_DEFERRED_MAX: Final = 3.0
+SMALL_CALL_MAX: Final = 4.5
+FURTHER_EVENT_MAX: Final = 3.0
+LONG_PROMPT_MAX: Final = 4.0
+STREAM_KIB_MAX: Final = 40.0
+START_S_MAX: Final = 1.0
+GROWTH_PERCENT_MAX: Final = 5.0
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One thing asked and what was found."""
+
+    asked: str
+    measured: str
+    verdict: Verdict
+
+
+def bars_of(results: Results) -> tuple[Bar, ...]:
+    """Every bar in the order in which they are asked."""
+    return (
+        _ratio(
+            results,
+            f"small call, index deferred: at most {SMALL_CALL_DEFERRED_MAX:g} × nginx",
+            lambda gateway: results.cpu_us(DEFERRED if gateway == WARDWRIGHT else gateway, "json-1k"),
+            SMALL_CALL_DEFERRED_MAX,
+        ),
+        _ratio(
+            results,
+            f"small call, index kept within a second: at most {SMALL_CALL_MAX:g} × nginx",
+            lambda gateway: results.cpu_us(gateway, "json-1k"),
+            SMALL_CALL_MAX,
+        ),
+        _ratio(
+            results,
+            f"a further streamed event: at most {FURTHER_EVENT_MAX:g} × nginx",
+            results.further_event_us,
+            FURTHER_EVENT_MAX,
+        ),
+        _ratio(
+            results,
+            f"200 KB prompt: at most {LONG_PROMPT_MAX:g} × nginx",
+            lambda gateway: results.cpu_us(gateway, "json-200k"),
+            LONG_PROMPT_MAX,
+        ),
+        _open_stream(results),
+        *_starts(results),
+        _growth(results),
+        *_peers(results),
+    )
+
+
+def _ratio(results: Results, asked: str, cost_us: Callable[[str], float | None], most: float) -> Bar:
+    ours, plain = cost_us(WARDWRIGHT), cost_us(NGINX)
+    if ours is None or plain is None or plain <= 0:
+        return Bar(asked, "-", "not measured")
+    ratio = ours / plain
+    return Bar(asked, f"{ratio:.2f} × ({_us(ours)} against {_us(plain)} µs)", _verdict(ratio <= most))
+
+
+def _us(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _verdict(holds: bool) -> Verdict:
+    return "met" if holds else "missed"
+
+
+def _open_stream(results: Results) -> Bar:
+    asked = f"an idle open stream: at most {STREAM_KIB_MAX:g} KiB"
+    found = next((one for one in results.open_streams if one.gateway == WARDWRIGHT), None)
+    if found is None:
+        return Bar(asked, "-", "not measured")
+    held = found.kib_per_stream
+    return Bar(asked, f"{held:.1f} KiB over {found.streams:,} streams", _verdict(held <= STREAM_KIB_MAX))
+
+
+def _starts(results: Results) -> Iterator[Bar]:
+    """Without a journal and with one: what was not measured is still listed."""
+    for wants_journal, words in ((False, "200 contracts"), (True, "200 contracts and a 1 GB journal")):
+        asked = f"start-up with {words}: at most {START_S_MAX:g} s"
+        found = next(
+            (
+                one
+                for one in results.starts
+                if one.gateway == WARDWRIGHT and one.contracts >= 200 and (one.journal_bytes > 0) == wants_journal
+            ),
+            None,
+        )
+        if found is None:
+            yield Bar(asked, "-", "not measured")
+        else:
+            yield Bar(asked, f"{found.seconds.median:.2f} s", _verdict(found.seconds.median <= START_S_MAX))
+
+
+def _growth(results: Results) -> Bar:
+    asked = f"resident memory between call 20,000 and 200,000: ± {GROWTH_PERCENT_MAX:g} %"
+    found = next((one for one in results.growth if one.gateway == WARDWRIGHT), None)
+    if found is None:
+        return Bar(asked, "-", "not measured")
+    return Bar(
+        asked,
+        f"{found.percent:+.1f} % between {found.early_calls:,} and {found.late_calls:,}",
+        _verdict(abs(found.percent) <= GROWTH_PERCENT_MAX),
+    )
+
+
+def _peers(results: Results) -> Iterator[Bar]:
+    """Less CPU than every peer under every load; a load that the peer does not survive is no contest."""
+    ours = {WARDWRIGHT, DEFERRED, NGINX, FLOOR}
+    for contestant in results.contestants:
+        if contestant.name in ours:
+            continue
+        ratios: list[tuple[float, str]] = []
+        for load in LOADS:
+            mine, theirs = results.cpu_us(WARDWRIGHT, load.name), results.cpu_us(contestant.name, load.name)
+            if mine is not None and theirs is not None:
+                ratios.append((theirs / mine, load.name))
+        asked = f"below {contestant.name} under every load"
+        if not ratios:
+            yield Bar(asked, "-", "not measured")
+            continue
+        least, where = min(ratios)
+        measured = f"it takes {least:.1f} times as much or more (least on {where}; {len(ratios)} loads)"
+        yield Bar(asked, measured, _verdict(least > 1))

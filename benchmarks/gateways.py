@@ -1,0 +1,235 @@
+"""What is under test: how to configure it, how to start it, how to reach it.
+
+A gateway is a name and a `prepare` that writes its configuration into a site and says how to launch it; the rig does
+the rest. A gateway that cannot be prepared raises `Unavailable` with a reason for people.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
+
+import msgspec
+
+from benchmarks.load import Address
+
+FLOOR: Final = "floor"
+"""The name of the load straight at the upstream."""
+NGINX: Final = "nginx"
+WARDWRIGHT: Final = "wardwright"
+"""With every default."""
+DEFERRED: Final = "wardwright-deferred"
+"""With the receipt index left to be built later."""
+SPARE_CONTRACTS: Final = 200
+"""Contracts loaded beside those that are called, in the timed start."""
+
+
+class Unavailable(Exception):
+    """A gateway cannot be measured on this machine; the message says why."""
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one gateway lives during a run."""
+
+    directory: Path
+    """Its own, empty at first, kept over restarts."""
+    port: int
+    """Where it must listen on loopback."""
+    upstream_port: int
+    models: tuple[str, ...]
+    """Each is served under its own name by the upstream's model of that name."""
+    spare_contracts: int = 0
+    """Further models to declare and never call."""
+
+    @property
+    def upstream_url(self) -> str:
+        return f"http://127.0.0.1:{self.upstream_port}/v1"
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """How to start a prepared gateway and where it answers."""
+
+    argv: tuple[str, ...]
+    address: Address
+    environment: tuple[tuple[str, str], ...] = ()
+    """Added to the rig's own."""
+    port_file: Path | None = None
+    """Where a gateway that chooses its own port writes it; it stands in for the port of the address."""
+    start_max_s: float = 30
+    """To its first right answer."""
+
+
+class Gateway(Protocol):
+    """One product under test."""
+
+    @property
+    def name(self) -> str:
+        """Its column in every table."""
+
+    def about(self) -> str:
+        """Its version and settings, for the report."""
+
+    def prepare(self, site: Site) -> Launch:
+        """Write its configuration; `Unavailable` where it cannot run here. Repeatable on one site."""
+
+
+class Nginx:
+    """Debian's nginx as a plain proxy: one worker, kept-alive upstream connections, no buffering of answers."""
+
+    name: ClassVar[str] = NGINX
+
+    def about(self) -> str:
+        version = subprocess.run([_nginx(), "-v"], capture_output=True, text=True, check=True).stderr
+        return f"{version.strip().rpartition('/')[2]}, one worker, keep-alive upstream, `proxy_buffering off`"
+
+    def prepare(self, site: Site) -> Launch:
+        program = _nginx()
+        configuration = site.directory / "nginx.conf"
+        configuration.write_text(nginx_configuration(site, pwd.getpwuid(os.getuid()).pw_name))
+        return Launch(
+            argv=(program, "-p", str(site.directory), "-e", "error.log", "-c", str(configuration)),
+            address=Address(port=site.port),
+        )
+
+
+def _nginx() -> str:
+    program = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+    if program is None:
+        raise Unavailable("nginx is not installed (Debian: apt-get install nginx)")
+    return program
+
+
+def nginx_configuration(site: Site, user: str) -> str:
+    """The configuration of nginx as a plain proxy towards the upstream."""
+    as_root = f"user {user};\n" if user == "root" else ""
+    return f"""\
+{as_root}daemon off;
+worker_processes 1;
+worker_rlimit_nofile 16384;
+pid nginx.pid;
+error_log error.log warn;
+events {{
+    worker_connections 8192;
+}}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    keepalive_requests 100000000;
+    keepalive_timeout 600s;
+    client_max_body_size 16m;
+    client_body_buffer_size 1m;
+    upstream model_server {{
+        server 127.0.0.1:{site.upstream_port};
+        keepalive 1024;
+        keepalive_requests 100000000;
+    }}
+    server {{
+        listen 127.0.0.1:{site.port} backlog=4096;
+        location / {{
+            proxy_pass http://model_server;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+            proxy_read_timeout 600s;
+        }}
+    }}
+}}
+"""
+
+
+class Wardwright:
+    """This gateway: a serving key, receipts in `batch` mode, one dispatcher a model, no rules."""
+
+    name: str
+    _arguments: tuple[str, ...]
+    _about: str
+
+    def __init__(self, name: str, arguments: tuple[str, ...], about: str) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._about = about
+
+    def about(self) -> str:
+        version = subprocess.run(
+            [sys.executable, "-m", "wardwright", "--version"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        return f"{version or 'this source tree'}, {self._about}"
+
+    def prepare(self, site: Site) -> Launch:
+        contracts, state = site.directory / "contracts", site.directory / "state"
+        contracts.mkdir(exist_ok=True)
+        state.mkdir(exist_ok=True)
+        (contracts / "upstream.json").write_bytes(_provider_document(site))
+        names = [(model, model) for model in site.models]
+        names += [(f"spare-{number:03d}", "json") for number in range(site.spare_contracts)]
+        for name, model in names:
+            (contracts / f"{name}.json").write_bytes(_model_document(name, model))
+        return Launch(
+            argv=(
+                *(sys.executable, "-m", "wardwright", "serve", str(contracts)),
+                *("--bind", f"127.0.0.1:{site.port}", "--state", str(state)),
+                *self._arguments,
+            ),
+            address=Address(port=site.port, headers=(("authorization", f"Bearer {_serving_key(site.directory)}"),)),
+        )
+
+
+def _provider_document(site: Site) -> bytes:
+    return msgspec.json.encode(
+        {
+            "kind": "provider",
+            "name": "bench",
+            "base_url": site.upstream_url,
+            "pool": {"connections_max": 2048, "waiting_max": 2048},
+        }
+    )
+
+
+def _model_document(name: str, model: str) -> bytes:
+    return msgspec.json.encode(
+        {
+            "kind": "model",
+            "name": name,
+            "targets": [
+                {"name": "small", "provider": "bench", "model": model, "context_window": 16_000},
+                {"name": "large", "provider": "bench", "model": model, "context_window": 1_000_000},
+            ],
+            "route": {"dispatcher": ["small", "large"]},
+        }
+    )
+
+
+def _serving_key(directory: Path) -> str:
+    """The key of this site, made once."""
+    kept = directory / "serving.key"
+    if kept.exists():
+        return kept.read_text()
+    made = subprocess.run(
+        [
+            *(sys.executable, "-m", "wardwright", "key", "create"),
+            *("--tenant", "bench", "--json", "--state", str(directory / "state")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r'"(?:key|secret)"\s*:\s*"([^"]+)"', made.stdout)
+    if made.returncode != 0 or found is None:
+        raise Unavailable(f"no serving key could be made: {(made.stderr or made.stdout).strip()[-300:]}")
+    kept.write_text(found[1])
+    return found[1]
+
+
+def wardwrights() -> tuple[Gateway, ...]:
+    """This gateway in the settings that are budgeted."""
+    return (Wardwright(WARDWRIGHT, (), "keys on, receipts in `batch` mode, index kept up"),)
