@@ -30,52 +30,25 @@ class Identity(msgspec.Struct, frozen=True):
     """Seconds since the epoch."""
 
 
-class Tally:
+class Tally(msgspec.Struct):
     """What one attempt sent, counted in characters (code points) as the client received them."""
 
-    __slots__ = (
-        "argument_chars",
-        "events",
-        "finish",
-        "reasoning_chars",
-        "refusal_chars",
-        "system_fingerprint",
-        "text_chars",
-        "tool_calls",
-        "upstream_id",
-        "upstream_model",
-        "usage",
-    )
-
-    def __init__(self) -> None:
-        self.events = 0
-        """Events of the upstream that carried a value; 1 for a whole answer."""
-        self.text_chars = 0
-        self.reasoning_chars = 0
-        self.refusal_chars = 0
-        self.tool_calls = 0
-        self.argument_chars = 0
-        """Of tool calls and of the older `function_call`."""
-        self.finish: dict[int, FinishReason] = {}
-        """Why each choice ended, by its index."""
-        self.usage: Usage | None = None
-        """As the upstream reported it last; None where it reported none."""
-        self.upstream_id: str | None = None
-        self.upstream_model: str | None = None
-        """What the upstream calls the model that answered."""
-        self.system_fingerprint: str | None = None
-
-    def as_tuple(self) -> tuple[object, ...]:
-        """All counts, for comparison."""
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tally) and self.as_tuple() == other.as_tuple()
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Tally({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+    events: int = 0
+    """Events of the upstream that carried a value; 1 for a whole answer."""
+    text_chars: int = 0
+    reasoning_chars: int = 0
+    refusal_chars: int = 0
+    tool_calls: int = 0
+    argument_chars: int = 0
+    """Of tool calls and of the older `function_call`."""
+    finish: dict[int, FinishReason] = {}
+    """Why each choice ended, by its index."""
+    usage: Usage | None = None
+    """As the upstream reported it last; None where it reported none."""
+    upstream_id: str | None = None
+    upstream_model: str | None = None
+    """What the upstream calls the model that answered."""
+    system_fingerprint: str | None = None
 
 
 class Whole(msgspec.Struct, frozen=True):

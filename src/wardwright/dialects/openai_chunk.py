@@ -18,6 +18,8 @@ import msgspec
 
 from wardwright.dialects.answer import Identity, Tally
 from wardwright.dialects.discretion import presentable
+from wardwright.dialects.failures import broken_by
+from wardwright.dialects.handover import mark_details
 from wardwright.dialects.openai_tools import Fragment, Placed, ToolCalls
 from wardwright.dialects.openai_words import FINISH_REASONS, WireUsage, usage_of
 from wardwright.kernel.events import Broken
@@ -65,7 +67,6 @@ _members = msgspec.json.Decoder(Members)
 _choices = msgspec.json.Decoder(list[Choice])
 _choice_members = msgspec.json.Decoder(list[Members])
 _fragment_members = msgspec.json.Decoder(list[Members])
-_details = msgspec.json.Decoder(list[Members])
 _usage = msgspec.json.Decoder(WireUsage)
 _text = msgspec.json.Decoder(str)
 _any = msgspec.json.Decoder()
@@ -76,8 +77,6 @@ _NULL: Final = msgspec.Raw(b"null")
 _FALSY: Final = frozenset((b"null", b"false", b"0", b'""', b"{}", b"[]"))
 _ASSISTANT: Final = msgspec.Raw(b'"assistant"')
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-TARGET_MEMBER: Final = "wardwright_target"
-"""Marks what only the target that made it can read. See `handover`."""
 
 
 class ChunkRepair:
@@ -101,7 +100,7 @@ class ChunkRepair:
         self._id = msgspec.Raw(_encode(identity.id))
         self._model = msgspec.Raw(_encode(identity.model))
         self._created = msgspec.Raw(_encode(identity.created))
-        self._mark = msgspec.Raw(_encode(mark)) if mark is not None else None
+        self._mark = mark
 
     @property
     def finished(self) -> bool:
@@ -126,10 +125,10 @@ class ChunkRepair:
         if self.broken is not None:
             return
         try:
-            members = _members.decode(data)
+            error = _any.decode(data)
         except _UNREADABLE:
-            members = {}
-        self.broken = in_stream_error(members.get("error") or msgspec.Raw(data if members else b"null"))
+            error = None
+        self.broken = broken_by(error.get("error") or error if isinstance(error, dict) else error)
 
     def fail(self, message: str) -> None:
         """Break the answer from outside, unless it is broken already."""
@@ -139,7 +138,7 @@ class ChunkRepair:
     def _take(self, members: Members) -> bytes:
         self.tally.events += 1
         if "error" in members and bytes(members["error"]) not in _FALSY:
-            self.broken = in_stream_error(members["error"])
+            self.broken = broken_by(_any.decode(members["error"]))
             return b""
         self._note_source(members)
         raw_choices = _given(members, "choices")
@@ -293,7 +292,8 @@ class _Changes:
         self.delta: dict[str, msgspec.Raw | None] = {}
         """None removes the member."""
         self.tool_calls: list[Placed] | None = None
-        self.details: msgspec.Raw | None = None
+        self.details: str | None = None
+        """The mark that sealed reasoning details get."""
 
     def __bool__(self) -> bool:
         return bool(self.entry or self.delta or self.tool_calls or self.details is not None)
@@ -314,7 +314,7 @@ def _apply(entry: Members, changes: _Changes) -> None:
     if changes.tool_calls is not None:
         delta["tool_calls"] = _renumbered(delta["tool_calls"], changes.tool_calls)
     if changes.details is not None:
-        delta["reasoning_details"] = _marked(delta["reasoning_details"], changes.details)
+        delta["reasoning_details"] = mark_details(delta["reasoning_details"], changes.details)
     entry["delta"] = msgspec.Raw(_encode(delta))
 
 
@@ -340,18 +340,6 @@ def _renumbered(raw: msgspec.Raw, placed: list[Placed]) -> msgspec.Raw:
     return msgspec.Raw(_encode(fragments))
 
 
-def _marked(raw: msgspec.Raw, mark: msgspec.Raw) -> msgspec.Raw:
-    """Details that hold a seal or a cipher text, marked with the target that alone can read them."""
-    try:
-        details = _details.decode(raw)
-    except msgspec.MsgspecError:
-        return raw
-    for detail in details:
-        if "signature" in detail or "data" in detail:
-            detail[TARGET_MEMBER] = mark
-    return msgspec.Raw(_encode(details))
-
-
 def _given(members: Members, name: str) -> msgspec.Raw | None:
     """A member that is there and not null."""
     raw = members.get(name)
@@ -363,15 +351,3 @@ def _text_of(raw: msgspec.Raw | None) -> str | None:
         return (_text.decode(raw) or None) if raw is not None else None
     except msgspec.ValidationError:
         return None
-
-
-def in_stream_error(raw: msgspec.Raw) -> Broken:
-    """What an `error` member of a chunk means, whatever its shape."""
-    error = _any.decode(raw)
-    words = error if isinstance(error, dict) else {"message": error}
-    message = words.get("message")
-    kind = " ".join(str(words.get(name) or "") for name in ("type", "code"))
-    limited = "rate_limit" in kind or "429" in kind
-    code = "upstream_rate_limited" if limited else "upstream_failed"
-    said = presentable(message) if isinstance(message, str) else ""
-    return Broken(code, f"the upstream reported an error: {said}" if said else "the upstream reported an error")

@@ -63,14 +63,19 @@ def usage_of(wire: WireUsage) -> Usage:
     >>> usage_of(WireUsage(prompt_tokens=10, completion_tokens=5, prompt_tokens_details=_PromptDetails(4)))
     Usage(cache_write=0, cached_input=4, input=6, output=5, reasoning=0)
     """
-    prompt = max(wire.prompt_tokens or 0, 0)
-    completion = max(wire.completion_tokens or 0, 0)
+    prompt = wire.prompt_tokens or 0
+    completion = wire.completion_tokens or 0
     cached = written = reasoning = 0
     if (prompt_details := wire.prompt_tokens_details) is not None:
-        cached = min(max(prompt_details.cached_tokens or 0, 0), prompt)
-        written = min(max(prompt_details.cache_write_tokens or 0, 0), prompt - cached)
+        cached = prompt_details.cached_tokens or 0
+        written = prompt_details.cache_write_tokens or 0
     if (completion_details := wire.completion_tokens_details) is not None:
-        reasoning = min(max(completion_details.reasoning_tokens or 0, 0), completion)
+        reasoning = completion_details.reasoning_tokens or 0
+    if not (0 <= cached and 0 <= written and cached + written <= prompt and 0 <= reasoning <= completion):
+        prompt, completion = max(prompt, 0), max(completion, 0)
+        cached = min(max(cached, 0), prompt)
+        written = min(max(written, 0), prompt - cached)
+        reasoning = min(max(reasoning, 0), completion)
     return Usage(
         cache_write=written,
         cached_input=cached,

@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
 
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Exchange, Failure, Gauges, HttpRequest, Receiver
@@ -23,9 +21,7 @@ from wardwright.providers import failures
 from wardwright.providers.answer import BOUNDS, Bounds
 from wardwright.providers.connection import Connection, NativeExchange
 from wardwright.providers.endpoint import Heads, parse_base_url, tls_context
-
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
-"""Starts a task that somebody supervises."""
+from wardwright.providers.spawn import Spawn
 
 
 class NativeTransport:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from wardwright.contracts import activation
 from wardwright.contracts.activation import Activations, Fact, History
-from wardwright.contracts.digest import Closure, canonical, closure, closure_digest, digest, restored
+from wardwright.contracts.digest import Closure, canonical, closure, digest, restored
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.provider import Provider
 from wardwright.gateway.catalog import Catalog, Served, Tokenizers, Version, compile_version
@@ -24,6 +24,7 @@ from wardwright.gateway.core import keys
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.service import Gateway
 from wardwright.journal.entry import Entry, Record, Writer
+from wardwright.journal.store import Blobs
 from wardwright.kernel import canonical as canonical_json
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
@@ -32,14 +33,6 @@ from wardwright.runtime.upstreams import Upstreams
 
 ANSWER_S: Final = 30.0
 """How long a change of the control plane may wait for the journal."""
-
-
-class Store(Protocol):
-    """Where canonical contracts and closures lie, by digest."""
-
-    def put(self, digest: str, data: bytes) -> None: ...
-
-    def get(self, digest: str) -> bytes | None: ...
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +55,7 @@ class Control:
         gateway: Gateway,
         luck: Luck,
         secret_luck: Luck,
-        store: Store,
+        store: Blobs,
         tokenizers: Tokenizers,
         upstreams: Upstreams,
         writer: Writer,
@@ -247,7 +240,7 @@ class Control:
             if key in self._contracts:
                 return
             self._contracts[key] = contract
-        self._store.put(key, canonical(contract))
+        self._store.put(canonical(contract))
 
     def _contract(self, key: str) -> ModelContract:
         contract = self._contracts.get(key)
@@ -279,9 +272,7 @@ class Control:
         return closure_of
 
     def _kept_closure(self, value: Closure) -> str:
-        key = closure_digest(value)
-        self._store.put(key, canonical_json.encode(value))
-        return key
+        return self._store.put(canonical_json.encode(value))
 
     def _serve(self) -> list[WardwrightError]:
         served, refused = self._compile(self.activations)

@@ -81,5 +81,17 @@ def read(paths: Iterable[Path]) -> Library:
     )
 
 
+def fingerprint(files: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:
+    """What tells that a file changed: its name, size and instant of change."""
+    seen = []
+    for file in files:
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            continue
+        seen.append((str(file), status.st_size, status.st_mtime_ns))
+    return tuple(seen)
+
+
 def _is_hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)

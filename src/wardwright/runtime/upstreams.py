@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from wardwright.contracts.provider import Provider
@@ -29,9 +29,8 @@ class Build(Protocol):
 class Upstreams:
     """All providers by name."""
 
-    def __init__(self, build: Build, supervisor: Supervisor, report: Callable[[BaseException], None]) -> None:
+    def __init__(self, build: Build, supervisor: Supervisor) -> None:
         self._build = build
-        self._report = report
         self._supervisor = supervisor
         self._upstreams: dict[str, Upstream] = {}
 

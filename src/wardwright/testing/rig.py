@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -13,12 +12,12 @@ import msgspec
 from wardwright.contracts.provider import Pool, Provider, Timeouts
 from wardwright.dialects.exchange import HttpRequest, Receiver, Transport
 from wardwright.limits.deadlines import TICK_S, Wheel
+from wardwright.providers.spawn import Spawn
 from wardwright.testing.heard import Heard
 from wardwright.testing.nasty_server import NastyServer
 
 CREDENTIAL: Final = b"sk-never-to-be-seen"
 
-Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 Build: TypeAlias = Callable[[Provider, bytes, Wheel, asyncio.AbstractEventLoop, Spawn], Transport]
 """Makes the transport under test, not yet opened."""
 
@@ -28,21 +27,20 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     timeouts: Timeouts = Timeouts()
     pool: Pool = Pool()
-    speed: int = 1
-    """Seconds of the wheel in one second of the loop: bounds of whole seconds pass in milliseconds."""
+    holds_time: bool = False
+    """The wheel turns only in `pass_time`, so that a case decides what came before a bound passed."""
 
 
 class Rig:
     """One case's world."""
 
-    def __init__(
-        self, transport: Transport, server: NastyServer, loop: asyncio.AbstractEventLoop, build: Build
-    ) -> None:
+    def __init__(self, transport: Transport, server: NastyServer, wheel: Wheel, build: Build) -> None:
         self.transport = transport
         self.server = server
-        self.loop = loop
+        self.wheel = wheel
         self.build = build
         """Makes another transport of the same sort."""
+        self.loop = asyncio.get_running_loop()
 
     def start(self, path: str, body: bytes = b"{}", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Heard:
         heard = Heard(self.loop)
@@ -64,6 +62,12 @@ class Rig:
         """One exchange to its end."""
         return await self.start(path, body, headers).ended()
 
+    async def pass_time(self, seconds: float) -> None:
+        """Turn the wheel on by so much, tick by tick, and let what follows from it happen."""
+        for _ in range(round(seconds / TICK_S)):
+            self.wheel.advance(self.wheel.now + TICK_S * 1.001)
+        await asyncio.sleep(0.02)
+
     async def until(self, claim: Callable[[], bool], within_s: float = 10.0) -> None:
         """Wait until a claim holds."""
         deadline = self.loop.time() + within_s
@@ -74,47 +78,48 @@ class Rig:
 
 @asynccontextmanager
 async def rig(build: Build, setting: Setting) -> AsyncIterator[Rig]:
-    """A rig that is open, and closed afterwards; checks that the transport leaves no task behind."""
-    loop = asyncio.get_running_loop()
+    """A rig that is open, and closed afterwards."""
     server = NastyServer()
     await server.open()
     provider = Provider(name="kit", base_url=server.base_url(), timeouts=setting.timeouts, pool=setting.pool)
-    async with running(build, provider, setting.speed) as transport:
+    wheel = Wheel(0.0)
+    async with running(build, provider, wheel) as transport:
+        turning = None if setting.holds_time else asyncio.get_running_loop().create_task(_turn(wheel))
         try:
-            yield Rig(transport, server, loop, build)
+            yield Rig(transport, server, wheel, build)
         finally:
+            if turning is not None:
+                turning.cancel()
             await transport.aclose()
             await server.aclose()
 
 
 @asynccontextmanager
-async def running(build: Build, provider: Provider, speed: int = 1) -> AsyncIterator[Transport]:
-    """A transport that is open, its wheel turning; closed afterwards."""
+async def running(build: Build, provider: Provider, wheel: Wheel) -> AsyncIterator[Transport]:
+    """A transport that is open; closed afterwards. Checks that it leaves no task behind."""
     loop = asyncio.get_running_loop()
-    started = loop.time()
-    wheel = Wheel(0.0)
     tasks: set[asyncio.Task[None]] = set()
-    names = itertools.count(1)
 
     def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = loop.create_task(work, name=f"transport-{next(names)}")
+        task = loop.create_task(work)
         tasks.add(task)
         return task
 
-    async def turn() -> None:
-        while True:
-            await asyncio.sleep(TICK_S / max(speed, 5))
-            wheel.advance((loop.time() - started) * speed)
-
-    turning = loop.create_task(turn())
     transport = build(provider, CREDENTIAL, wheel, loop, spawn)
     await transport.open()
     try:
         yield transport
     finally:
         await transport.aclose()
-        turning.cancel()
-        left = [task.get_name() for task in tasks if not task.done()]
+        left = [task for task in tasks if not task.done()]
         assert not left, f"tasks left after aclose: {left}"
         for task in tasks:
             assert task.cancelled() or task.exception() is None, f"a task failed: {task.exception()!r}"
+
+
+async def _turn(wheel: Wheel) -> None:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while True:
+        await asyncio.sleep(TICK_S)
+        wheel.advance(loop.time() - started)

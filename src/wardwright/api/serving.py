@@ -1,0 +1,118 @@
+"""The listening socket and uvicorn's server on it, with the edge as the protocol of its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from uvicorn import Config, Server
+
+from wardwright.api.app import build_app
+from wardwright.api.edge import Edge
+from wardwright.api.front import front_of
+from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime.settings import address_of
+from wardwright.runtime.wiring import Runtime
+
+BACKLOG: Final = 4096
+SERVER_FILE: Final = "server.json"
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """`server.json` in the state directory: where the running gateway is found. Gone when none runs."""
+
+    pid: int
+    url: str
+
+
+async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
+    """Run a gateway until SIGINT or SIGTERM; SIGHUP reads the contract files again. `started` hears the URL.
+
+    Raises what `Runtime.open` raises, and `settings_invalid` where the address cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    listener = listen(runtime.settings.bind)
+    url = url_of(listener)
+    try:
+        await runtime.open(address=url)
+    except BaseException:
+        listener.close()
+        raise
+    marker = runtime.state / SERVER_FILE
+    try:
+        server = _Server(_config(runtime), lambda: _announce(marker, url, started))
+        loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
+        runtime.supervisor.spawn(runtime.watch())
+        await server.serve([listener])
+    finally:
+        marker.unlink(missing_ok=True)
+        await runtime.aclose()
+
+
+def listen(bind: str) -> socket.socket:
+    """A listening socket on the address. Raises `settings_invalid` where it cannot be had."""
+    host, port = address_of(bind)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        raise WardwrightError(
+            "settings_invalid",
+            f"cannot listen on `{bind}`: {error.strerror or error}",
+            hint="another gateway may run there; choose another address with `--bind`",
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(Server):
+    """uvicorn's server that says when it listens."""
+
+    def __init__(self, config: Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+
+def _config(runtime: Runtime) -> Config:
+    protocol = partial(Edge, gateway=runtime.gateway, limits=runtime.settings.limits, wheel=runtime.wheel)
+    return Config(
+        build_app(front_of(runtime)),
+        access_log=False,
+        http=protocol,  # type: ignore[arg-type]  # a protocol factory is all that uvicorn asks of it
+        lifespan="off",
+        log_config=None,
+        loop="none",
+        server_header=False,
+        timeout_graceful_shutdown=runtime.settings.drain_s,
+        ws="none",
+    )
+
+
+def _announce(marker: Path, url: str, started: Callable[[str], None]) -> None:
+    fresh = marker.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(Running(pid=os.getpid(), url=url)))
+    fresh.replace(marker)
+    started(url)
+
+
+async def _reload(runtime: Runtime) -> None:
+    await runtime.reload()
