@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
-from parts import tiny_gguf
+from parts import llama_server, tiny_gguf
 from parts.llama_server import MODEL, LlamaServer
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello, 世界"}]
@@ -104,3 +106,19 @@ def test_a_prompt_that_does_not_fit_is_refused(client: openai.OpenAI) -> None:
         client.chat.completions.create(
             model=MODEL, messages=[{"role": "user", "content": "x" * (tiny_gguf.CONTEXT_TOKENS + 1)}]
         )
+
+
+def test_it_stops_working_for_a_client_that_left(tmp_path: Path) -> None:
+    with (
+        llama_server.running(tmp_path, slots=1, context_tokens=32_768) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="unused", max_retries=0, timeout=20) as client,
+    ):
+        stream = client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=32_000, stream=True)
+        next(iter(stream))
+        busy = server.running_requests()
+        stream.close()
+        asked_at = time.monotonic()
+        client.chat.completions.create(model=MODEL, messages=HELLO, max_tokens=1)
+        waited_s = time.monotonic() - asked_at
+    assert busy == 1
+    assert waited_s < 2.0

@@ -1,4 +1,4 @@
-"""The process in which a real llama.cpp server runs: `python llama_child.py MODEL_FILE SLOTS [API_KEY]`.
+"""The process in which a real llama.cpp server runs: `llama_child MODEL_FILE SLOTS CONTEXT_TOKENS [API_KEY]`.
 
 Prints its address once it is ready to answer, and lives until its standard input is closed, so that it never outlives
 the tests that started it, however they end.
@@ -10,17 +10,15 @@ import sys
 
 import xllamacpp
 
-from parts import tiny_gguf
 
-
-def main(model_file: str, slots: int, api_key: str | None) -> None:
+def main(model_file: str, slots: int, context_tokens: int, api_key: str | None) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = model_file
     params.model_alias = {"tiny"}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_parallel = slots
-    params.n_ctx = tiny_gguf.CONTEXT_TOKENS * slots
+    params.n_ctx = context_tokens * slots
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.endpoint_metrics = True
@@ -35,4 +33,4 @@ def main(model_file: str, slots: int, api_key: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)

@@ -64,10 +64,10 @@ call the end is the likelier of the two.
 Weights = npt.NDArray[np.float32]
 
 
-def write(path: Path, *, seed: int = 7) -> Path:
+def write(path: Path, *, seed: int = 7, context_tokens: int = CONTEXT_TOKENS) -> Path:
     """Write the model to `path`; the same seed gives the same weights."""
     writer = gguf.GGUFWriter(path, "llama")
-    _add_shape(writer)
+    _add_shape(writer, context_tokens)
     _add_vocabulary(writer)
     for name, weights in _weights(seed).items():
         writer.add_tensor(name, weights)
@@ -78,9 +78,9 @@ def write(path: Path, *, seed: int = 7) -> Path:
     return path
 
 
-def _add_shape(writer: gguf.GGUFWriter) -> None:
+def _add_shape(writer: gguf.GGUFWriter, context_tokens: int) -> None:
     writer.add_name("tiny")
-    writer.add_context_length(CONTEXT_TOKENS)
+    writer.add_context_length(context_tokens)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
     writer.add_feed_forward_length(FEED_FORWARD)
