@@ -5,9 +5,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE   := tests/node
-EXAMPLES := examples
-DEMO_OPTIONS :=
-TESTS  := tests
+
+# What a caller may say: `make test TESTS=tests/unit`, `make bench BENCH_OPTIONS=--quick`.
+DEMO_OPTIONS  :=
+BENCH_OPTIONS :=
+EXAMPLES      := examples
+TESTS         := tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -55,15 +58,15 @@ check: $(VENV)/check.stamp ## lint, format, types, import contracts, generated f
 
 bench: $(VENV)/test.stamp ## speed and memory beside nginx, into docs/benchmarks.md
 	@scripts/debian-packages nginx-light:nginx
-	@$(BIN)/python -m benchmarks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 bench-peers: $(VENV)/test.stamp ## the same loads through other gateways too
 	@scripts/debian-packages nginx-light:nginx
-	@$(BIN)/python -m benchmarks --peers
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --peers $(BENCH_OPTIONS)
 
 nightly: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## the long runs: deep fuzzing, kill loops, every benchmark
 	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest $(TESTS)
-	@$(MAKE) bench bench-peers
+	@$(MAKE) bench-peers BENCH_OPTIONS=--full
 
 #: Release
 
