@@ -2,7 +2,8 @@
 
 Rule 1: it keeps the same bounds by the same wheel; httpx2's own time-outs, redirects, cookies, environment and
 decoding take no part (its transport is used, not its client).
-Rule 2: a task carries an exchange; it ends when the exchange does. Cancelling the task closes the connection.
+Rule 2: a task carries an exchange; it ends when the exchange does. Cancelling the task closes the connection, save
+within a TLS handshake, where httpx2 would leave the socket open: that one ends by httpx2's own connect time-out.
 Rule 3: a connection carries one exchange. httpx2 keeps bytes that follow an answer and would take them for the next
 one: a response of one caller could be forged from that of another.
 """
@@ -31,7 +32,7 @@ Phase: TypeAlias = Literal["queued", "connecting", "first_byte", "between_bytes"
 class Httpx2Exchange(Deadline):
     """One request on its way: what it waits for, and who hears of it."""
 
-    __slots__ = ("_pool", "_resumed", "_total_at", "phase", "receiver", "request", "task")
+    __slots__ = ("_pool", "_resumed", "_total_at", "is_shaking_hands", "phase", "receiver", "request", "task")
 
     def __init__(self, pool: Httpx2Transport, request: HttpRequest, receiver: Receiver, total_at: float) -> None:
         super().__init__()
@@ -43,6 +44,7 @@ class Httpx2Exchange(Deadline):
         self.receiver = receiver
         self.phase: Phase = "queued"
         self.task: asyncio.Task[None] | None = None
+        self.is_shaking_hands = False
 
     @property
     def is_over(self) -> bool:
@@ -192,7 +194,7 @@ class Httpx2Transport:
     def abandoned(self, exchange: Httpx2Exchange) -> None:
         """Nobody waits for it any more."""
         self._queue.pop(exchange, None)
-        if exchange.task is not None and exchange.task is not asyncio.current_task():
+        if exchange.task is not None and exchange.task is not asyncio.current_task() and not exchange.is_shaking_hands:
             exchange.task.cancel()
 
     # --- what the above use
@@ -205,6 +207,7 @@ class Httpx2Transport:
             f"{scheme}://{endpoint.authority}{self._heads.target(request.path)}",
             headers=[*self._heads.pairs(request), (b"content-length", b"%d" % len(request.body))],
             content=request.body,
+            extensions={"timeout": {"connect": self._provider.timeouts.connect_s}},
         )
 
     def _run(self, exchange: Httpx2Exchange, carried: httpx2.Request) -> None:
@@ -223,8 +226,14 @@ class Httpx2Transport:
     async def _carry(self, exchange: Httpx2Exchange, carried: httpx2.Request) -> None:
         """Carry one exchange to its end. Runs as a task."""
 
-        async def trace(event: str, _: dict[str, Any]) -> None:
-            if event == "http11.send_request_headers.started" and exchange.phase == "connecting":
+        async def trace(event: str, about: dict[str, Any]) -> None:
+            if event.endswith("start_tls.started"):
+                exchange.is_shaking_hands = True
+            elif event.endswith(("start_tls.complete", "start_tls.failed")):
+                exchange.is_shaking_hands = False
+            elif event == "http11.send_request_headers.started" and about["request"].method != b"CONNECT":
+                if exchange.is_over:
+                    raise _GivenUp
                 exchange.enter("first_byte")
 
         carried.extensions["trace"] = trace
@@ -237,6 +246,8 @@ class Httpx2Transport:
                 await self._relay(exchange, response)
             finally:
                 await response.aclose()
+        except _GivenUp:
+            return
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             exchange.fail(_failure(error, exchange.phase))
         else:
@@ -268,9 +279,15 @@ class Httpx2Transport:
                 exchange.receiver.body(piece)
 
 
+class _GivenUp(Exception):
+    """Nobody waits for the connection that was made."""
+
+
 def _failure(error: Exception, phase: Phase) -> Failure:
     """What httpx2's error means, in our words."""
     match error:
+        case httpx2.ConnectTimeout():
+            return failures.CONNECT_TIMEOUT
         case httpx2.ConnectError() | httpx2.ProxyError():
             return failures.connect_failure(_root(error))
         case httpx2.RemoteProtocolError() if "without sending complete message body" in str(error):
