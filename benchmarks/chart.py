@@ -23,7 +23,8 @@ _BAR: Final = 15
 _ROW: Final = 21
 _PANEL_HEAD: Final = 30
 _PANEL_GAP: Final = 14
-_TOP: Final = 58
+_TOP: Final = 84
+_TICKS: Final = 70
 
 CHARTED: Final[frozenset[LoadName]] = frozenset({"json-1k", "json-200k", "sse-50", "sse-1000", "slow-100", "slow-1000"})
 
@@ -64,6 +65,9 @@ def chart_of(results: Results) -> str:
         '<text class="title" x="0" y="20">CPU time per answer</text>',
         f'<text class="quiet" x="0" y="42">{_SCALE}</text>',
     ]
+    for decade in range(low, high + 1):
+        x = _place(10.0**decade, low, high)
+        lines.append(f'<text class="quiet" x="{x:.1f}" y="{_TICKS}" text-anchor="middle">{_tick(decade)}</text>')
     top = _TOP
     for load, bars in panels:
         plain = dict(bars).get(NGINX)
@@ -99,7 +103,6 @@ def _panel(
     for decade in range(low, high + 1):
         x = _place(10.0**decade, low, high)
         yield f'<line class="grid" x1="{x:.1f}" y1="{top + _PANEL_HEAD - 4}" x2="{x:.1f}" y2="{bottom}"/>'
-        yield f'<text class="quiet" x="{x:.1f}" y="{top + 18}" text-anchor="middle">{_tick(decade)}</text>'
     for row, (name, value) in enumerate(bars):
         y = top + _PANEL_HEAD + row * _ROW
         end = _place(value, low, high)

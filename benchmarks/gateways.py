@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -150,38 +150,44 @@ http {{
 class Wardwright:
     """This gateway: a serving key, receipts in `batch` mode, one dispatcher a model, no rules."""
 
-    name: str
-    _arguments: tuple[str, ...]
-    _about: str
-
-    def __init__(self, name: str, arguments: tuple[str, ...], about: str) -> None:
-        self.name = name
-        self._arguments = arguments
+    def __init__(self, name: str, index: Literal["follow", "deferred"], about: str) -> None:
+        self._name = name
+        self._index = index
         self._about = about
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     def about(self) -> str:
         version = subprocess.run(
             [sys.executable, "-m", "wardwright", "--version"], capture_output=True, text=True, check=False
         ).stdout.strip()
-        return f"{version or 'this source tree'}, {self._about}"
+        return f"{version or 'this source tree'}, keys required, receipts in `batch` mode, {self._about}"
 
     def prepare(self, site: Site) -> Launch:
         contracts, state = site.directory / "contracts", site.directory / "state"
         contracts.mkdir(exist_ok=True)
-        state.mkdir(exist_ok=True)
-        (contracts / "upstream.json").write_bytes(_provider_document(site))
-        names = [(model, model) for model in site.models]
-        names += [(f"spare-{number:03d}", "json") for number in range(site.spare_contracts)]
-        for name, model in names:
-            (contracts / f"{name}.json").write_bytes(_model_document(name, model))
+        state.mkdir(mode=0o700, exist_ok=True)
+        for name, document in wardwright_documents(site).items():
+            (contracts / name).write_bytes(document)
+        key = _serving_key(site.directory)
         return Launch(
             argv=(
                 *(sys.executable, "-m", "wardwright", "serve", str(contracts)),
                 *("--bind", f"127.0.0.1:{site.port}", "--state", str(state)),
-                *self._arguments,
             ),
-            address=Address(port=site.port, headers=(("authorization", f"Bearer {_serving_key(site.directory)}"),)),
+            address=Address(port=site.port, headers=(("authorization", f"Bearer {key}"),)),
+            environment=(("WARDWRIGHT_INDEX", self._index), ("WARDWRIGHT_KEYS", "required")),
         )
+
+
+def wardwright_documents(site: Site) -> dict[str, bytes]:
+    """The provider and a contract a model, by file name."""
+    served = {model: model for model in site.models}
+    spare = {f"spare-{number:03d}": "json" for number in range(site.spare_contracts)}
+    documents = {f"{name}.json": _model_document(name, model) for name, model in (served | spare).items()}
+    return {"upstream.json": _provider_document(site), **documents}
 
 
 def _provider_document(site: Site) -> bytes:
@@ -232,4 +238,7 @@ def _serving_key(directory: Path) -> str:
 
 def wardwrights() -> tuple[Gateway, ...]:
     """This gateway in the settings that are budgeted."""
-    return (Wardwright(WARDWRIGHT, (), "keys on, receipts in `batch` mode, index kept up"),)
+    return (
+        Wardwright(WARDWRIGHT, "follow", "the index kept within a second"),
+        Wardwright(DEFERRED, "deferred", "the index built when it is asked"),
+    )

@@ -82,6 +82,10 @@ MODELS: Final[tuple[str, ...]] = (*sorted({load.model for load in LOADS}), "hold
 """Every model that a gateway under test must route to the upstream."""
 
 
+GROWTH_CALLS: Final = (20_000, 200_000)
+"""Between which calls resident memory is asked to hold still."""
+
+
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """How long a run takes."""
 
@@ -107,7 +111,7 @@ QUICK: Final = Scale(
     name="quick", rounds=3, size=0.25, window_max_s=3, patience_s=15, growth_calls=(2_000, 10_000), starts=3
 )
 STANDARD: Final = Scale(
-    name="standard", rounds=5, size=1, window_max_s=6, patience_s=60, growth_calls=(20_000, 60_000), starts=5
+    name="standard", rounds=5, size=1, window_max_s=6, patience_s=60, growth_calls=GROWTH_CALLS, starts=5
 )
 FULL: Final = Scale(
     name="full",
@@ -115,7 +119,7 @@ FULL: Final = Scale(
     size=1,
     window_max_s=10,
     patience_s=90,
-    growth_calls=(20_000, 200_000),
+    growth_calls=GROWTH_CALLS,
     starts=5,
     journal_bytes=1_000_000_000,
 )

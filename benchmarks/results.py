@@ -90,7 +90,7 @@ class Growth(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> float:
-        return (self.late_rss_kib / self.early_rss_kib - 1) * 100
+        return (self.late_rss_kib - self.early_rss_kib) * 100 / self.early_rss_kib
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -249,7 +249,7 @@ def options_from(arguments: Sequence[str]) -> Options:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="a minute or two; does not replace the published page")
-    length.add_argument("--full", action="store_true", help="more rounds, 200,000 calls, a 1 GB journal")
+    length.add_argument("--full", action="store_true", help="more rounds, and a start with a 1 GB journal")
     parser.add_argument("--peers", action="store_true", help="install and measure other gateways too")
     parser.add_argument("--strict", action="store_true", help="fail if a bar is missed or not measured")
     parser.add_argument("--docs", type=Path, help="where the page and the chart go (default: docs)")
