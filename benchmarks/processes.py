@@ -104,18 +104,20 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End the group; kill it where it does not end in time."""
+        """End the group, kill what does not end in time, and return when all of it is gone."""
+        family = tree_of(self.pid)
         if self._popen.poll() is None:
             self._signal(signal.SIGCONT)
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._signal(signal.SIGKILL)
         self._signal(signal.SIGKILL)
         self._popen.wait()
         if self._popen.stdout is not None:
             self._popen.stdout.close()
+        patience = time.monotonic() + STOP_TIMEOUT_S
+        while any(map(runs, family)) and time.monotonic() < patience:
+            time.sleep(0.002)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -131,6 +133,14 @@ def tree_of(pid: int) -> list[int]:
                 with contextlib.suppress(OSError):
                     found.extend(int(child) for child in children.read_text().split())
     return found
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and not a zombie that its parent has yet to collect."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _cpu_ns(pid: int) -> int:

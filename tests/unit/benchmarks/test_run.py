@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.loads import FULL, LOADS, QUICK, STANDARD, requests_in
-from benchmarks.processes import Process, free_port, tree_of
+from benchmarks.processes import Process, free_port, runs, tree_of
 from benchmarks.run import cores_of, options_from
 
 
@@ -90,15 +90,7 @@ def test_a_stopped_process_has_ended_with_all_that_it_started(tmp_path: Path) ->
         assert process.ended() is None
     assert process.ended() is not None
     assert len(family) == 2
-    assert not [pid for pid in family if _runs(pid)]
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process is there and not a zombie that its new parent has yet to collect."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert not [pid for pid in family if runs(pid)]
 
 
 def test_a_free_port_is_a_port_of_loopback() -> None:
