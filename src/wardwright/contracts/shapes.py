@@ -140,6 +140,7 @@ class Reader:
         if not isinstance(tree, Table):
             return self.invalid(tree, at, f"{noun} is a mapping of its members; here stands {found(tree)}")
         fields = fields_of(cls)
+        count = len(self.errors)
         meant = {self._unknown(entry, noun, at, fields) for entry in tree.entries if entry.key not in fields}
         values: dict[str, Read] = {}
         for name, field in fields.items():
@@ -158,10 +159,9 @@ class Reader:
                 values[name] = WRONG
             else:
                 values[name] = self.invalid(tree, at, f"{noun} needs `{name}`", _wants(name, field.type))
-        if any(value is WRONG for value in values.values()):
+        if len(self.errors) > count or any(value is WRONG for value in values.values()):
             return WRONG
         made = cls(**values)
-        count = len(self.errors)
         if check := self._rules.checks.get(cls):
             check(self, made, at)
         return made if len(self.errors) == count else WRONG
