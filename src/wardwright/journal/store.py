@@ -7,11 +7,12 @@ the kit that both pass is `wardwright.testing.journal_kit`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from wardwright.journal.entry import Chain, Record
+from wardwright.journal.rows import Row
 
 
 class ChainKey(msgspec.Struct, frozen=True, order=True):
@@ -77,6 +78,10 @@ class Reader(Protocol):
         """The lines from a cursor on, oldest first. Only the last may be torn; a retired cursor means START."""
         ...
 
+    def line_at(self, key: ChainKey, at: Cursor, size: int) -> bytes | None:
+        """The line of `size` bytes that begins at a cursor; None where no line of that size ends there."""
+        ...
+
     def last(self, key: ChainKey) -> Record | None:
         """The chain's last whole record."""
         ...
@@ -105,19 +110,6 @@ class Where(msgspec.Struct, frozen=True):
     op: Literal["eq", "min", "max"]
     """`min` and `max` include the bound."""
     value: str | int
-
-
-class Column(msgspec.Struct, frozen=True):
-    """One column of the index: a member of the row."""
-
-    name: str
-    type: Literal["text", "integer"]
-    sought: bool = False
-    """Whether it gets its own way in: worth it where a filter leaves few of many rows."""
-
-
-Row: TypeAlias = tuple[str | int | None, ...]
-"""Values in the order of the columns."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Retiring old calls: whole segments, each behind a signed statement that stays.
 
-Rule 1: `control` is never retired, nor is the newest sealed segment of `calls` (a start reads its checkpoint), nor the
-one being written.
+Rule 1: `control` is never retired, nor are the last KEPT segments of `calls`: the one being written, and the one before
+it, whose checkpoint a start reads.
 Rule 2: the statement is durable before the file goes. A stop in between leaves a segment that the next round deletes,
 and a chain that verifies either way.
 Rule 3: segments go oldest first, without gaps.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,8 @@ from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.storage import layout
 from wardwright.storage.files import sync_dir
 from wardwright.storage.reader import SegmentReader, last_line
+
+KEPT: Final = 2
 
 
 class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,10 +63,10 @@ def due(candidates: tuple[Candidate, ...], policy: RetentionPolicy, now_us: int)
 
 
 def candidates(state: Path, writer: str) -> tuple[Candidate, ...]:
-    """What may be retired of a writer's calls, oldest first: every sealed segment but the newest."""
+    """What may be retired of a writer's calls, oldest first: every segment but the last KEPT."""
     key = ChainKey(writer, "calls")
     found = []
-    for segment in layout.segments(state, key)[:-1]:
+    for segment in layout.segments(state, key)[:-KEPT]:
         path = layout.segment_path(state, key, segment)
         line = last_line(path)
         record = None if line is None else read(line)
@@ -74,8 +77,7 @@ def candidates(state: Path, writer: str) -> tuple[Candidate, ...]:
         found.append(
             Candidate(at=record.at, bytes=path.stat().st_size, head=record.id, segment=segment, seq=record.seq)
         )
-    live = _last_is_live(state, key)
-    return tuple(found[:-1] if live else found)
+    return tuple(found)
 
 
 def retire_segments(
@@ -89,8 +91,8 @@ def retire_segments(
 ) -> int:
     """Put a retirement for every segment that is due, and delete each once its retirement is durable; how many.
 
-    Call it on the loop's thread: the deletion happens in the writer's call-back there, and `on_gone` hears the segment's
-    number and what kept it from going.
+    Call it on the loop's thread: the deletion happens in the writer's call-back there, and `on_gone` hears the number
+    of the segment and what kept it from going.
     """
     key = ChainKey(writer_name, "calls")
     gone = due(candidates(state, writer_name), policy, now_us)
@@ -126,7 +128,7 @@ def finish(state: Path, writer: str) -> tuple[int, ...]:
         if not line.whole or b'"kind":"segment.retired"' not in line.text:
             continue
         retired = retired_of(read(line.text))
-        if retired is not None and retired.retirement.segment in there[:-1]:
+        if retired is not None and retired.retirement.segment in there[:-KEPT]:
             _delete(state, key, retired.retirement.segment)
             done.append(retired.retirement.segment)
     return tuple(done)
@@ -156,11 +158,3 @@ def _delete(state: Path, key: ChainKey, segment: int) -> None:
 def _first(state: Path, key: ChainKey, segment: int) -> Record:
     with open(layout.segment_path(state, key, segment), "rb") as file:
         return read(file.readline().rstrip(b"\n"))
-
-
-def _last_is_live(state: Path, key: ChainKey) -> bool:
-    numbers = layout.segments(state, key)
-    if not numbers:
-        return False
-    line = last_line(layout.segment_path(state, key, numbers[-1]))
-    return line is None or checkpoint_of(read(line)) is None

@@ -57,6 +57,11 @@ class MemoryStore:
             if start < len(content) or start == 0:
                 yield Line(content[start:], segment, start, whole=False)
 
+    def line_at(self, key: ChainKey, at: Cursor, size: int) -> bytes | None:
+        content = self.content.get(key, {}).get(at.segment, bytearray())
+        text = bytes(content[at.offset : at.offset + size + 1])
+        return text[:-1] if len(text) == size + 1 and text.endswith(b"\n") else None
+
     def last(self, key: ChainKey) -> Record | None:
         last = None
         for line in self.lines(key):
