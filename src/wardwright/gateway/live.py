@@ -7,7 +7,8 @@ after `Open` and `Close` wait until the journal has them; whatever the machine s
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, assert_never
+from collections.abc import Callable
+from typing import Final, Protocol, assert_never
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import (
@@ -31,11 +32,27 @@ from wardwright.dialects.openai_wire import error_event
 from wardwright.dialects.voice import Ask
 from wardwright.gateway.catalog import Version
 from wardwright.gateway.client import Client
-from wardwright.journal.entry import Entry, Relation
+from wardwright.gateway.health import HealthBoard
+from wardwright.gateway.posture import Posture
+from wardwright.journal.entry import Entry, Relation, Writer
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.ids import Clock
 
-if TYPE_CHECKING:
-    from wardwright.gateway.service import Gateway
+
+class Surroundings(Protocol):
+    """What a call needs of the gateway it runs in."""
+
+    clock: Clock
+    health: HealthBoard
+    now: Callable[[], float]
+    posture: Posture
+    report: Callable[[Exception], None]
+    writer: Writer
+
+    def closed(self, receipt: rc.Receipt) -> None:
+        """The call has ended with this receipt."""
+        ...
+
 
 _RESTING: Final = Failure(kind="resting", message="the target began to rest after the route was planned")
 
@@ -50,7 +67,7 @@ class Live:
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateway: Surroundings,
         machine: Machine,
         client: Client,
         members: Members,
