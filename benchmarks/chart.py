@@ -106,7 +106,7 @@ def _panel(
     for row, (name, value) in enumerate(bars):
         y = top + _PANEL_HEAD + row * _ROW
         end = _place(value, low, high)
-        ratio = f" ({value / plain:.2f} ×)" if plain else ""
+        ratio = f" ({ratio_text(value / plain)})" if plain else ""
         yield f'<text x="{_NAME_WIDTH - 10}" y="{y + 12}" text-anchor="end">{escape(name)}</text>'
         yield (
             f'<rect class="{_kind(name)}" x="{_NAME_WIDTH}" y="{y}" width="{max(2.0, end - _NAME_WIDTH):.1f}" '
@@ -116,6 +116,15 @@ def _panel(
     if plain:
         x = _place(plain, low, high)
         yield f'<line class="one" x1="{x:.1f}" y1="{top + _PANEL_HEAD - 4}" x2="{x:.1f}" y2="{bottom}"/>'
+
+
+def ratio_text(ratio: float) -> str:
+    """Two decimals where they mean something.
+
+    >>> ratio_text(2.345), ratio_text(591.06)
+    ('2.35 ×', '591 ×')
+    """
+    return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:,.0f} ×"
 
 
 def _tick(decade: int) -> str:

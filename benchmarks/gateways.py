@@ -26,6 +26,9 @@ WARDWRIGHT: Final = "wardwright"
 """With every default."""
 DEFERRED: Final = "wardwright-deferred"
 """With the receipt index left to be built later."""
+INDEX_DELAY_S: Final = 1.3
+"""The receipt index follows within a second, and takes a moment."""
+JOURNAL_DELAY_S: Final = 0.2
 SPARE_CONTRACTS: Final = 200
 """Contracts loaded beside those that are called, in the timed start."""
 
@@ -61,6 +64,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Added to the rig's own."""
     port_file: Path | None = None
     """Where a gateway that chooses its own port writes it; it stands in for the port of the address."""
+    settle_s: float = 0.1
+    """How long work for a call may follow its answer. It is waited for and counted."""
     start_max_s: float = 30
     """To its first right answer."""
 
@@ -179,6 +184,7 @@ class Wardwright:
             ),
             address=Address(port=site.port, headers=(("authorization", f"Bearer {key}"),)),
             environment=(("WARDWRIGHT_INDEX", self._index), ("WARDWRIGHT_KEYS", "required")),
+            settle_s=INDEX_DELAY_S if self._index == "follow" else JOURNAL_DELAY_S,
         )
 
 
@@ -221,19 +227,16 @@ def _serving_key(directory: Path) -> str:
     if kept.exists():
         return kept.read_text()
     made = subprocess.run(
-        [
-            *(sys.executable, "-m", "wardwright", "key", "create"),
-            *("--tenant", "bench", "--json", "--state", str(directory / "state")),
-        ],
+        [sys.executable, "-m", "wardwright", "key", "create", "--state", str(directory / "state")],
         capture_output=True,
         text=True,
         check=False,
     )
-    found = re.search(r'"(?:key|secret)"\s*:\s*"([^"]+)"', made.stdout)
-    if made.returncode != 0 or found is None:
+    token = re.search(r"\bwwk_\w+", made.stdout)
+    if made.returncode != 0 or token is None:
         raise Unavailable(f"no serving key could be made: {(made.stderr or made.stdout).strip()[-300:]}")
-    kept.write_text(found[1])
-    return found[1]
+    kept.write_text(token[0])
+    return token[0]
 
 
 def wardwrights() -> tuple[Gateway, ...]:

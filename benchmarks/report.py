@@ -1,8 +1,9 @@
-"""The page and the chart of one run.
+"""The page and the chart of one run, beside the results they are made of.
 
     python -m benchmarks.report RESULTS.json --docs docs
 
-writes both anew from recorded results. Rule 1: `page_of` is pure; the same results give the same bytes.
+writes all three anew from recorded results. Rule 1: `page_of` is pure; the same results give the same bytes, so
+`published` can tell whether a page agrees with its results.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.bars import bars_of
-from benchmarks.chart import chart_of
+from benchmarks.chart import chart_of, ratio_text
 from benchmarks.gateways import FLOOR, NGINX
 from benchmarks.loads import LOADS, Load
 from benchmarks.results import Figures, Results
@@ -23,6 +24,7 @@ from benchmarks.spread import Spread
 
 PAGE: Final = "benchmarks.md"
 CHART: Final = "benchmarks.svg"
+RESULTS: Final = "benchmarks.json"
 BUSY: Final = 0.3
 
 _READING: Final = """\
@@ -33,7 +35,8 @@ _READING: Final = """\
   highest behind it. Ratios compare medians of this run.
 - Nothing was counted that was not checked: every answer was compared with what the upstream meant to say, every call
   had to reach the upstream, and a slow stream had to arrive as one. One wrong answer voids its window.
-- CPU is read from the process's own clock, kernel time included, for the whole process tree.
+- CPU is read from the process's own clock, kernel time included, for the whole process tree. Work that follows an
+  answer, such as writing a receipt and indexing it, is waited for and counted.
 - *floor* is the same load straight at the upstream: what the rig itself costs. Where the load saturates its own core,
   answers per second are a lower bound; CPU per answer is not affected by that.
 - *added* is the latency without the time the upstream states it took, less the floor's. Differences below about 15 %
@@ -76,7 +79,12 @@ def _blocks(results: Results) -> Iterator[str]:
     yield "Added milliseconds p50 / p99 with an upstream that takes about 20 ms; the floor's own figures are its total."
     yield _by_load(results, [load for load in LOADS if load.name.startswith("latency")], _added, floor=True)
     yield "Answers a second, and milliseconds to the first byte p50."
-    yield _by_load(results, [load for load in LOADS if load.concurrency <= 16], _rate, floor=True)
+    yield _by_load(
+        results,
+        [load for load in LOADS if load.concurrency <= 16 and not load.name.startswith("latency")],
+        _rate,
+        floor=True,
+    )
     yield "Slow streams: milliseconds from the upstream to the client per event, p50 / p99."
     yield _by_load(results, [load for load in LOADS if load.name.startswith("slow")], _hop, floor=True)
     yield from _memory(results)
@@ -110,7 +118,7 @@ def _cpu(results: Results, gateway: str, load: Load) -> str:
     if spread is None:
         return _void(results, gateway, load)
     plain = results.cpu_us(NGINX, load.name)
-    ratio = f" ({spread.median / plain:.2f} ×)" if plain else ""
+    ratio = f" ({ratio_text(spread.median / plain)})" if plain else ""
     return f"{spread.median:,.0f}{ratio}, {spread.low:,.0f}–{spread.high:,.0f}"
 
 
@@ -155,11 +163,10 @@ def _further_events(results: Results) -> str:
     for one in results.contestants:
         slope = results.further_event_us(one.name)
         if slope is not None:
-            ratio = f"{slope / plain:.2f} ×" if plain else "-"
-            rows.append((one.name, f"{slope:.2f}", ratio))
+            rows.append((one.name, f"{slope:.2f}", ratio_text(slope / plain) if plain else "-"))
     if not rows:
         return ""
-    return "One further event of a burst (slope between 50 and 1,000 events):\n\n" + _table(("", "µs", "nginx"), rows)
+    return "One further event of a burst (slope between 50 and 1,000 events):\n\n" + _table(("", "µs", "× nginx"), rows)
 
 
 def _memory(results: Results) -> Iterator[str]:
@@ -231,10 +238,22 @@ def _cell(text: str) -> str:
 
 
 def write(results: Results, docs: Path) -> None:
-    """Write the page and the chart into a directory."""
+    """Write the results, the page and the chart into a directory."""
     docs.mkdir(parents=True, exist_ok=True)
+    (docs / RESULTS).write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     (docs / PAGE).write_text(page_of(results))
     (docs / CHART).write_text(chart_of(results))
+
+
+def published(docs: Path) -> dict[str, str]:
+    """What the page and the chart in a directory should hold by the results beside them, by file name."""
+    results = read(docs / RESULTS)
+    return {PAGE: page_of(results), CHART: chart_of(results)}
+
+
+def read(path: Path) -> Results:
+    """Recorded results; msgspec.ValidationError if the file holds anything else."""
+    return msgspec.json.decode(path.read_bytes(), type=Results)
 
 
 def main() -> None:
@@ -242,7 +261,7 @@ def main() -> None:
     arguments.add_argument("results", type=Path)
     arguments.add_argument("--docs", type=Path, default=Path("docs"))
     chosen = arguments.parse_args()
-    write(msgspec.json.decode(chosen.results.read_bytes(), type=Results), chosen.docs)
+    write(read(chosen.results), chosen.docs)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,15 @@ Say: TypeAlias = Callable[[str], None]
 class Running:
     """A gateway that serves, or the bare upstream where it has no process."""
 
-    def __init__(self, name: str, address: Address, process: Process | None) -> None:
+    def __init__(self, name: str, address: Address, process: Process | None, settle_s: float = 0) -> None:
         self.name = name
         self.address = address
         self.process = process
+        self._settle_s = settle_s
 
-    def cpu_ns(self) -> int | None:
+    async def cpu_ns(self) -> int | None:
+        """CPU time so far, once work that follows answers is done too; None without a process."""
+        await asyncio.sleep(self._settle_s)
         return None if self.process is None else self.process.cpu_ns()
 
     def pause(self) -> None:
@@ -127,7 +130,7 @@ class Rig:
             address = _where(launch)
             answered = "it has not said where it listens" if address is None else _first_answer(address)
             if address is not None and answered == "200":
-                return Running(gateway.name, address, process), time.monotonic() - begun
+                return Running(gateway.name, address, process, launch.settle_s), time.monotonic() - begun
             time.sleep(POLL_S)
         process.stop()
         raise Unavailable(f"no answer within {launch.start_max_s:.0f} s ({answered}): {process.last_words()}")
@@ -222,9 +225,10 @@ class Rig:
                 warm = await self._warm(crowd, load, shape, requests)
                 if isinstance(warm, Voided):
                     return warm.why
-                calls, cpu_ns = self._upstream.counts().calls, running.cpu_ns()
+                cpu_ns = await running.cpu_ns()
+                calls = self._upstream.counts().calls
                 outcome = await crowd.run(shape, requests)
-                spent_ns = running.cpu_ns()
+                spent_ns = await running.cpu_ns()
                 seen = self._upstream.counts().calls - calls
         except (OSError, ExceptionGroup) as problem:
             return f"cannot connect: {problem}"

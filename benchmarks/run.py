@@ -34,7 +34,7 @@ from benchmarks.spread import spread_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 KEPT: Final = ROOT / "out" / "benchmarks"
-"""Results of the last run."""
+"""Where a quick run writes."""
 PEERS_HOME: Final = ROOT / "out" / "peers"
 OURS: Final = frozenset({WARDWRIGHT, DEFERRED})
 JOURNAL_CALLS_STEP: Final = 50_000
@@ -273,8 +273,6 @@ def options_from(arguments: Sequence[str]) -> Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_from(sys.argv[1:] if arguments is None else arguments)
     results = uvloop.run(run(options))
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     report.write(results, options.docs)
     judged = bars_of(results)
     for bar in judged:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from benchmarks.chart import chart_of
-from benchmarks.report import CHART, PAGE, page_of, write
+from benchmarks.report import CHART, PAGE, page_of, published, write
 from benchmarks.results import (
     Absent,
     Cell,
@@ -160,7 +160,12 @@ def test_a_chart_without_figures_is_still_a_chart() -> None:
     assert ElementTree.fromstring(chart_of(empty)).findall(f"{SVG}rect") == []
 
 
-def test_both_are_written_side_by_side(tmp_path: Path) -> None:
+def test_all_are_written_side_by_side(tmp_path: Path) -> None:
     write(RESULTS, tmp_path / "docs")
-    assert {path.name for path in (tmp_path / "docs").iterdir()} == {PAGE, CHART}
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {PAGE, CHART, "benchmarks.json"}
     assert f"({CHART})" in (tmp_path / "docs" / PAGE).read_text()
+
+
+def test_a_written_page_agrees_with_the_results_beside_it(tmp_path: Path) -> None:
+    write(RESULTS, tmp_path)
+    assert published(tmp_path) == {name: (tmp_path / name).read_text() for name in (PAGE, CHART)}
