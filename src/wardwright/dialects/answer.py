@@ -19,6 +19,10 @@ DONE: Final = b"data: [DONE]\n\n"
 """The terminator of an OpenAI stream."""
 
 
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""The largest whole answer held by default."""
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Who the client believes answers: constant over one answer, whichever target serves it."""
 

@@ -10,6 +10,7 @@ Rule 3: what fits is not touched, and what was changed is said.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal, TypeAlias
 
@@ -36,6 +37,7 @@ _CHARS: Final[dict[ToolIdShape, int]] = {"openai": 24, "anthropic": 24, "mistral
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
+@lru_cache(maxsize=4096)
 def mark_of(target: str) -> str:
     """What marks a target's own thinking: short, the same everywhere, and without its name.
 
@@ -49,7 +51,7 @@ def tool_id(shape: ToolIdShape, given: str) -> str:
     """The id that a target of this shape sees for a call: the given one if it fits, else one made from it.
 
     >>> tool_id("anthropic", "call_1"), tool_id("mistral", "call_1")
-    ('call_1', '9yEu3nFQF')
+    ('call_1', 'cV3ugXMQl')
     """
     if _FITS[shape].fullmatch(given):
         return given
@@ -68,7 +70,7 @@ class _Call(msgspec.Struct, gc=False):
 class _Message(msgspec.Struct, gc=False):
     tool_call_id: str | None = None
     tool_calls: list[_Call] | None = None
-    reasoning_details: msgspec.Raw | None = None
+    reasoning_details: msgspec.Raw = msgspec.Raw(b"")
 
 
 Members: TypeAlias = dict[str, msgspec.Raw]
@@ -114,7 +116,7 @@ def mark_details(details: msgspec.Raw, mark: str) -> msgspec.Raw:
 
 
 def _needs_change(message: _Message, shape: ToolIdShape) -> bool:
-    if message.reasoning_details is not None and TARGET_MEMBER.encode() in bytes(message.reasoning_details):
+    if TARGET_MEMBER.encode() in bytes(message.reasoning_details):
         return True
     fits = _FITS[shape].fullmatch
     if message.tool_call_id is not None and not fits(message.tool_call_id):

@@ -40,7 +40,7 @@ class Delta(msgspec.Struct, gc=False):
     refusal: object = None
     reasoning_content: object = None
     reasoning: object = None
-    reasoning_details: msgspec.Raw | None = None
+    reasoning_details: object = None
     tool_calls: list[Fragment] | None = None
     function_call: object = None
 

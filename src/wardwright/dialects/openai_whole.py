@@ -3,11 +3,14 @@
 Rule 1: `id`, `object`, `created` and `model` are ours; members we do not know pass as they came.
 Rule 2: an answer without choices, or with a choice that does not say why it ended, is not an answer.
 Rule 3: every tool call has an id.
+Rule 4: most answers are plain: identity first, one choice of text. `_Plain` is the type of those; they are not taken
+apart. Both ways write the same answer.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -19,7 +22,7 @@ from wardwright.dialects.openai_tools import Function, synthetic_id
 from wardwright.dialects.openai_words import FINISH_REASONS, WireUsage, usage_of
 from wardwright.kernel.events import Broken
 
-Members = dict[str, msgspec.Raw]
+Members: TypeAlias = dict[str, msgspec.Raw]
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -33,7 +36,7 @@ class _Message(msgspec.Struct, gc=False):
     refusal: object = None
     reasoning_content: object = None
     reasoning: object = None
-    reasoning_details: msgspec.Raw | None = None
+    reasoning_details: object = None
     tool_calls: list[_Call] | None = None
     function_call: object = None
 
@@ -55,6 +58,53 @@ class _Read(msgspec.Struct, gc=False):
     error: object = None
 
 
+_Absent: TypeAlias = Literal["\x00absent"]
+_ABSENT: Final = "\x00absent"
+
+
+class _PlainMessage(msgspec.Struct, gc=False):
+    role: Literal["assistant"]
+    content: str | None = None
+    refusal: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_details: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    index: Literal[0]
+    message: _PlainMessage
+    finish_reason: Literal["stop", "length", "content_filter"]
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """What follows the identity in a plain answer."""
+
+    choices: tuple[_PlainChoice]
+    usage: WireUsage | None = None
+    system_fingerprint: str | None = None
+    error: None = None
+    id: _Absent = _ABSENT
+    object: _Absent = _ABSENT
+    created: _Absent = _ABSENT
+    model: _Absent = _ABSENT
+
+
+class _Head(msgspec.Struct):
+    id: str
+    object: str
+    created: int
+    model: str
+
+
+_HEAD: Final = re.compile(
+    rb"""\{"id":"([ !#-\[\]-~]*)","object":"chat\.completion","created":[0-9]+,"model":"([ !#-\[\]-~]*)",(?=")"""
+)
+"""The identity as most servers write it: first, in this order, compact, without escapes."""
+
+_plain = msgspec.json.Decoder(_Plain).decode
 _read = msgspec.json.Decoder(_Read).decode
 _members = msgspec.json.Decoder(Members).decode
 _list = msgspec.json.Decoder(list[Members]).decode
@@ -69,6 +119,59 @@ _NOT_AN_ANSWER: Final = Broken("upstream_failed", "the upstream's answer is not 
 
 def read_whole(body: bytes, identity: Identity, *, mark: str | None = None) -> Whole | Broken:
     """The client's body and the counts; Broken where the upstream's body is no answer, or carries an error."""
+    if (head := _HEAD.match(body)) is not None and (whole := _read_plain(body, head, identity)) is not None:
+        return whole
+    return _read_any(body, identity, mark)
+
+
+def as_stream(whole: Whole, *, include_usage: bool) -> bytes:
+    """A whole answer as the stream that a client asked for: one delta a choice, its finish, usage, the terminator."""
+    members = _members(whole.body)
+    choices = _list(members.pop("choices"))
+    usage = members.pop("usage", None)
+    members["object"] = msgspec.Raw(b'"chat.completion.chunk"')
+    if include_usage:
+        members["usage"] = msgspec.Raw(b"null")
+    out: list[bytes] = []
+    for choice in choices:
+        message = _members(choice.pop("message"))
+        delta = {"role": message.pop("role"), **message}
+        if "tool_calls" in delta and (calls := msgspec.json.decode(delta["tool_calls"], type=list[Members] | None)):
+            delta["tool_calls"] = msgspec.Raw(_encode([{"index": place, **call} for place, call in enumerate(calls)]))
+        reason = choice.pop("finish_reason")
+        index = choice.pop("index")
+        out.append(_chunk(members, {"index": index, "delta": delta, **choice, "finish_reason": None}))
+        out.append(_chunk(members, {"index": index, "delta": {}, "finish_reason": reason}))
+    if include_usage and usage is not None:
+        out.append(b"data: %b\n\n" % _encode({**members, "choices": [], "usage": usage}))
+    out.append(DONE)
+    return b"".join(out)
+
+
+def _read_plain(body: bytes, head: re.Match[bytes], identity: Identity) -> Whole | None:
+    rest = body[head.end() :]
+    try:
+        if not rest.isascii():
+            rest.decode()
+        plain = _plain(b"{" + rest)
+    except _UNREADABLE:
+        return None
+    choice = plain.choices[0]
+    upstream_id, upstream_model = head.groups()
+    tally = Tally(
+        events=1,
+        text_chars=len(choice.message.content or ""),
+        finish={0: choice.finish_reason},
+        usage=None if plain.usage is None else usage_of(plain.usage),
+        upstream_id=upstream_id.decode(),
+        upstream_model=upstream_model.decode(),
+        system_fingerprint=plain.system_fingerprint,
+    )
+    ours = _encode(_Head(identity.id, "chat.completion", identity.created, identity.model))
+    return Whole(b"%b,%b" % (ours[:-1], rest), tally)
+
+
+def _read_any(body: bytes, identity: Identity, mark: str | None) -> Whole | Broken:
     try:
         if not body.isascii():
             body.decode()
@@ -117,30 +220,6 @@ def read_whole(body: bytes, identity: Identity, *, mark: str | None = None) -> W
     ours["created"] = identity.created
     ours["model"] = identity.model
     return Whole(_encode(ours), tally)
-
-
-def as_stream(whole: Whole, *, include_usage: bool) -> bytes:
-    """A whole answer as the stream that a client asked for: one delta a choice, its finish, usage, the terminator."""
-    members = _members(whole.body)
-    choices = _list(members.pop("choices"))
-    usage = members.pop("usage", None)
-    members["object"] = msgspec.Raw(b'"chat.completion.chunk"')
-    if include_usage:
-        members["usage"] = msgspec.Raw(b"null")
-    out: list[bytes] = []
-    for choice in choices:
-        message = _members(choice.pop("message"))
-        delta = {"role": message.pop("role"), **message}
-        if "tool_calls" in delta and (calls := msgspec.json.decode(delta["tool_calls"], type=list[Members] | None)):
-            delta["tool_calls"] = msgspec.Raw(_encode([{"index": place, **call} for place, call in enumerate(calls)]))
-        reason = choice.pop("finish_reason")
-        index = choice.pop("index")
-        out.append(_chunk(members, {"index": index, "delta": delta, **choice, "finish_reason": None}))
-        out.append(_chunk(members, {"index": index, "delta": {}, "finish_reason": reason}))
-    if include_usage and usage is not None:
-        out.append(b"data: %b\n\n" % _encode({**members, "choices": [], "usage": usage}))
-    out.append(DONE)
-    return b"".join(out)
 
 
 def _chunk(members: Members, choice: dict[str, object]) -> bytes:

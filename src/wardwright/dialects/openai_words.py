@@ -71,7 +71,7 @@ def usage_of(wire: WireUsage) -> Usage:
         written = prompt_details.cache_write_tokens or 0
     if (completion_details := wire.completion_tokens_details) is not None:
         reasoning = completion_details.reasoning_tokens or 0
-    if not (0 <= cached and 0 <= written and cached + written <= prompt and 0 <= reasoning <= completion):
+    if not (cached >= 0 and written >= 0 and cached + written <= prompt and 0 <= reasoning <= completion):
         prompt, completion = max(prompt, 0), max(completion, 0)
         cached = min(max(cached, 0), prompt)
         written = min(max(written, 0), prompt - cached)

@@ -20,11 +20,16 @@ class Reader(Protocol):
     """Reads the answer of one attempt: upstream bytes in, client bytes out. One object an attempt."""
 
     tally: Tally
-    broken: Broken | None
-    """Set when the upstream reported an error inside its answer, or sent bytes that are not its dialect. What `feed`
-    returned together with it came before."""
     done: bool
     """The upstream sent its own terminator: nothing more will come, though its connection may stay open."""
+
+    @property
+    def broken(self) -> Broken | None:
+        """Set when the upstream reported an error inside its answer, or sent bytes that are not its dialect.
+
+        What `feed` returned together with it came before.
+        """
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """The client bytes that may leave now. For a client that wants a whole answer: always empty."""
@@ -53,6 +58,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """The output budget, for dialects that demand one."""
     target: str
     """`<contract>/<target>`: marks what must not be carried to another target."""
+    continues: bool = True
+    """The conversation may hold earlier answers of a model; without them there is nothing to hand over."""
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -69,8 +76,13 @@ class Voice(Protocol):
         """Raises WardwrightError where the request means something that this dialect cannot say."""
         ...
 
-    def reader(self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers) -> Reader:
-        """`stream` says what the client wants; `headers` what the upstream sends."""
+    def reader(
+        self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers, target: str = ""
+    ) -> Reader:
+        """`stream` says what the client wants; `headers` what the upstream sends.
+
+        `target` is that of the request: what the model sealed for itself is marked with it, unless it is empty.
+        """
         ...
 
     def failure_of(self, status: int, headers: Headers, body: bytes) -> Failure:
