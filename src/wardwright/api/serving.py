@@ -16,7 +16,6 @@ from uvicorn import Config, Server
 
 from wardwright.api.app import build_app
 from wardwright.api.edge import Edge
-from wardwright.api.front import front_of
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.settings import address_of
 from wardwright.runtime.wiring import Runtime
@@ -48,6 +47,7 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
     marker = runtime.state / SERVER_FILE
     try:
         server = _Server(_config(runtime), lambda: _announce(marker, url, started))
+        runtime.connection_count = lambda: len(server.server_state.connections)
         loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
         runtime.supervisor.spawn(runtime.watch())
         await server.serve([listener])
@@ -95,7 +95,7 @@ class _Server(Server):
 def _config(runtime: Runtime) -> Config:
     protocol = partial(Edge, gateway=runtime.gateway, limits=runtime.settings.limits, wheel=runtime.wheel)
     return Config(
-        build_app(front_of(runtime)),
+        build_app(runtime),
         access_log=False,
         http=protocol,  # type: ignore[arg-type]  # a protocol factory is all that uvicorn asks of it
         lifespan="off",

@@ -214,11 +214,13 @@ class Machine:
         self._note("answer_started", now_ns, self._attempt)
         if 200 <= status < 300:
             accepted = self.accepted
+            planned = self.planned(None)
             self._reader = self._terms[self._attempt].voice.reader(
                 accepted.identity,
                 stream=accepted.request.stream,
                 include_usage=accepted.include_usage,
                 headers=headers,
+                target=f"{planned.contract}/{planned.target}",
             )
         return _NOTHING
 
@@ -302,6 +304,12 @@ class Machine:
         """An attempt of the plan; with None the one that runs or ran last."""
         assert self._plan is not None
         return self._plan.attempts[self._attempt if index is None else index]
+
+    @property
+    def continues(self) -> bool:
+        """The conversation holds earlier answers, perhaps of another model."""
+        assert self._facts is not None
+        return self._facts.step > 0
 
     @property
     def output_tokens(self) -> int:

@@ -198,6 +198,7 @@ class Live:
         try:
             spoken = aim.terms.voice.request(
                 Ask(
+                    continues=machine.continues,
                     kind=request.kind,
                     members=self._members,
                     model=planned.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -16,57 +16,69 @@ from wardwright.gateway.posture import Posture
 from wardwright.gateway.service import Gateway
 from wardwright.journal.entry import Record
 from wardwright.journal.record import read as read_record
+from wardwright.journal.store import Index
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers.registry import Registry
 from wardwright.providers.tokenizer import FileTokenizers
-from wardwright.runtime import library
+from wardwright.runtime import admin, library
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
+from wardwright.runtime.journal import Journal
 from wardwright.runtime.settings import Settings, address_of
 from wardwright.runtime.supervisor import Supervisor
-from wardwright.runtime.upstreams import Upstreams
+from wardwright.runtime.upstreams import Build, Upstreams
 from wardwright.storage.blobs import contract_blobs
-from wardwright.storage.index import ReceiptIndex
 from wardwright.storage.keys import TenantKeys, identity
 from wardwright.storage.reader import SegmentReader
-from wardwright.storage.segments import SegmentWriter, Started
-from wardwright.storage.settings import JournalSettings
 
-SLOT: Final = "gateway-0"
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
+RETENTION_S: Final = 60.0
+"""How often the journal is looked at for segments to retire."""
 
 log = logging.getLogger("wardwright")
 
 
 class Runtime:
-    """One gateway over one state directory. Construct, `open` on the loop it will live on, `aclose`."""
+    """One gateway over one state directory. Construct, `open` on the loop it will live on, `aclose`.
+
+    Implements `api.front.Front`.
+    """
 
     def __init__(
         self, paths: Sequence[Path], state: Path, settings: Settings, *, environment: Mapping[str, str]
     ) -> None:
+        self.admin_token_hash: str | None = None
         self.build = wardwright.__version__
         self.clock = SystemClock()
+        self.connection_count: Callable[[], int] = lambda: 0
+        """Set by whoever listens."""
+        self.control: Control
         self.draining = False
-        """No new work is taken: load balancers should look elsewhere."""
+        self.gateway: Gateway
+        self.journal: Journal
         self.paths = tuple(paths)
         self.settings = settings
-        self.state = state
-        self.control: Control
-        self.gateway: Gateway
-        self.index: ReceiptIndex
-        self.reader = SegmentReader(state)
-        self.started: Started
         self.started_at = 0
         """µs since the epoch."""
+        self.state = state
         self.supervisor = Supervisor(self.report)
         self.tenant_keys: TenantKeys
+        self.test_config = environment.get(TEST_CONFIG_VARIABLE) == "1"
         self.upstreams: Upstreams
         self.wheel: Wheel
-        self.writer: SegmentWriter
         self._environment = environment
         self._seen: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def connections(self) -> int:
+        return self.connection_count()
+
+    @property
+    def index(self) -> Index:
+        return self.journal.index
 
     def report(self, defect: BaseException) -> None:
         """A defect of ours, with its trace, to the log."""
@@ -80,65 +92,38 @@ class Runtime:
         loop = asyncio.get_running_loop()
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.started_at = self.clock.now_us()
-        node = identity(self.state, now_us=self.started_at, luck=SecretLuck())
+        secret_luck = SecretLuck()
+        node = identity(self.state, now_us=self.started_at, luck=secret_luck)
+        self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, secret_luck))
         self.wheel = Wheel(loop.time())
-        settings = self.settings
-        self.writer = SegmentWriter(
-            self.state,
-            node=node.node,
-            slot=SLOT,
-            signer=node.signer,
-            clock=self.clock,
-            loop=loop,
-            settings=JournalSettings(
-                durability=settings.durability,
-                commit_delay_ms=settings.commit_delay_ms,
-                segment_bytes_max=settings.segment_bytes_max,
-                segment_age_s=settings.segment_age_s,
-            ),
-            on_failure=self._journal_changed,
-        )
-        self.started = self.writer.open(address=address or settings.bind)
-        self.tenant_keys = TenantKeys(self.state, SecretLuck())
+        self.journal = Journal(self.state, node, self.settings, self.clock)
+        self.journal.open(loop, address=address or self.settings.bind)
+        self.tenant_keys = TenantKeys(self.state, secret_luck)
         luck = SystemLuck()
         self.gateway = Gateway(
             clock=self.clock,
             luck=luck,
             now=loop.time,
-            posture=posture_of(settings),
+            posture=posture_of(self.settings),
             report=self.report,
             tenant_keys=self.tenant_keys,
-            writer=self.writer,
+            writer=self.journal.writer,
         )
-        registry = Registry()
-        for point in entry_points(group="wardwright.transports"):
-            registry.add(point.name, point.load())
-
-        def build(provider: Provider) -> Transport:
-            return registry.build(
-                provider,
-                credential=lambda reference: credential_of(reference, self._environment),
-                wheel=self.wheel,
-                loop=loop,
-                spawn=self.supervisor.spawn,
-            )
-
-        self.upstreams = Upstreams(build, self.supervisor)
+        self.upstreams = Upstreams(self._transports(loop), self.supervisor)
         self.control = Control(
             build=self.build,
             clock=self.clock,
             gateway=self.gateway,
             luck=luck,
-            secret_luck=SecretLuck(),
+            secret_luck=secret_luck,
             store=contract_blobs(self.state),
             tokenizers=FileTokenizers(),
             upstreams=self.upstreams,
-            writer=self.writer,
+            writer=self.journal.writer,
         )
-        self.control.restore(control_records(self.reader))
-        self.index = ReceiptIndex(self.state, self.reader, deferred=settings.index == "deferred")
-        self.index.open()
+        self.control.restore(control_records(self.journal.reader))
         self.supervisor.tick(self.wheel)
+        self.supervisor.spawn(self._retire())
         await self.reload()
 
     async def reload(self, *, by: str = "file") -> State:
@@ -166,14 +151,33 @@ class Runtime:
         self.draining = True
         await self.upstreams.aclose()
         await self.supervisor.aclose()
-        await asyncio.to_thread(self.index.close)
-        await asyncio.to_thread(self.writer.close)
+        await asyncio.to_thread(self.journal.close)
 
-    def _journal_changed(self, failure: Exception | None) -> None:
-        if failure is None:
-            log.warning("the journal can be written again")
-        else:
-            log.error("the journal cannot be written: %s (%s)", failure, self.settings.on_journal_failure)
+    def _transports(self, loop: asyncio.AbstractEventLoop) -> Build:
+        registry = Registry()
+        for point in entry_points(group="wardwright.transports"):
+            registry.add(point.name, point.load())
+
+        def build(provider: Provider) -> Transport:
+            return registry.build(
+                provider,
+                credential=lambda reference: credential_of(reference, self._environment),
+                wheel=self.wheel,
+                loop=loop,
+                spawn=self.supervisor.spawn,
+            )
+
+        return build
+
+    async def _retire(self) -> None:
+        """Keep the journal within its retention. Runs until it is cancelled."""
+        retention = self.settings.retention
+        if retention.calls_days is None and retention.calls_bytes_max is None:
+            return
+        await asyncio.to_thread(self.journal.finish_retirements)
+        while True:
+            self.journal.retire()
+            await asyncio.sleep(RETENTION_S)
 
 
 def posture_of(settings: Settings) -> Posture:

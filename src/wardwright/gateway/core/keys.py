@@ -60,14 +60,14 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
 
 
-def token_of(luck: int) -> str:
-    """The text of a key made from TOKEN_LUCK_BITS random bits."""
+def token_of(luck: int, prefix: str = TOKEN_PREFIX) -> str:
+    """The text of a credential made from TOKEN_LUCK_BITS random bits."""
     alphabet = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz"
     digits = []
     for _ in range(44):
         luck, digit = divmod(luck, len(alphabet))
         digits.append(alphabet[digit])
-    return TOKEN_PREFIX + "".join(digits)
+    return prefix + "".join(digits)
 
 
 def hash_of(token: bytes) -> str:
