@@ -29,7 +29,7 @@ BUNDLE_FORMAT: Final = 1
 BUNDLE_SUFFIX: Final = ".json"
 
 _HOST: Final = re.compile(
-    r"\b(?:https?|wss?)://\[?([A-Za-z0-9._:-]+?)\]?(?=[:/?#\s\"'`)>,]|$)|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b"
+    r"\b(?:https?|wss?)://(?:[^\s/@]*@)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b"
 )
 _PRIVATE_NAME: Final = re.compile(r"(?:^|\.)(?:localhost|local|internal|intranet|lan|corp|home\.arpa)$|^[^.]+$")
 
@@ -121,7 +121,7 @@ def _require_public(contract: ModelContract) -> None:
         place = Place(path=path)
         if (kind := secrets.looks_like(text)) is not None:
             raise WardwrightError("contract_secret", f"`{contract.name}` holds what looks like {kind}", place=place)
-        if any(_is_private(match[1] or match[2]) for match in _HOST.finditer(text)):
+        if any(_is_private(match[1] or match[2] or match[3]) for match in _HOST.finditer(text)):
             message = f"`{contract.name}` names an address that is private to this installation"
             raise WardwrightError("contract_secret", message, place=place, hint="reword the text, then export again")
 
@@ -146,12 +146,10 @@ def _is_private(host: str) -> bool:
     >>> _is_private("10.0.0.7"), _is_private("gpu-1.internal"), _is_private("api.openai.com")
     (True, True, False)
     """
-    for candidate in (host, host.partition(":")[0]):
-        try:
-            return not ip_address(candidate).is_global
-        except ValueError:
-            continue
-    return _PRIVATE_NAME.search(host.partition(":")[0].lower()) is not None
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return _PRIVATE_NAME.search(host.lower().rstrip(".")) is not None
 
 
 # In
