@@ -107,9 +107,10 @@ class Where(msgspec.Struct, frozen=True):
     """One condition on a column of the index."""
 
     column: str
-    op: Literal["eq", "min", "max"]
-    """`min` and `max` include the bound."""
-    value: str | int
+    op: Literal["eq", "min", "max", "unset"]
+    """`min` and `max` include the bound; `unset` holds where the column has no value."""
+    value: str | int = ""
+    """Means nothing to `unset`."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -242,6 +242,9 @@ class SqliteIndex:
                 raise WardwrightError(
                     "invalid_request", f"receipts have no column {one.column!r}", place=Place(path=one.column)
                 )
+            if one.op == "unset":
+                conditions.append(f'"{one.column}" IS NULL')
+                continue
             conditions.append(f'"{one.column}" {_OPS[one.op]} ?')
             values.append(one.value)
         return conditions, values

@@ -140,6 +140,12 @@ def test_conditions_are_all_met(world: World) -> None:
     ]
 
 
+def test_rows_without_a_value_are_found_by_its_absence(world: World) -> None:
+    world.put(1, CLOSED)
+    assert world.found(Where("tokens", "unset")) == ["rcp_0001"]
+    assert world.found(Where("model", "unset")) == []
+
+
 @pytest.mark.parametrize("column", ["nothing", 'model" OR 1=1 --', "source_"])
 def test_a_column_that_is_none_is_refused(world: World, column: str) -> None:
     with pytest.raises(WardwrightError, match="no column"):
