@@ -11,7 +11,7 @@ equal to RFC 8785 over the whole record.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -23,6 +23,7 @@ from wardwright.kernel.errors import WardwrightError
 
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
 """No line is longer."""
+_EMPTY: Final = hashlib.sha256()
 _TEXTS_MAX: Final = 512
 """Actors and kinds whose rendering is kept."""
 
@@ -51,7 +52,7 @@ class Scribe:
         self._node = f',"node":{_text(node)},"prev":"'
         self._end = f',"v":{VERSION},"writer":{_text(writer)}}}'
         self._texts: dict[str, str] = {}
-        self._proven: set[type] = set()
+        self._encoders: dict[type[msgspec.Struct], Callable[[msgspec.Struct], bytes]] = {}
 
     def head(self, chain: Chain) -> Head:
         """Where the chain ends now."""
@@ -64,10 +65,7 @@ class Scribe:
         than RECORD_BYTES_MAX, or refers to an entry that was never placed.
         """
         data = entry.data
-        kind = type(data)
-        if kind not in self._proven:
-            shape.require_type(kind)
-            self._proven.add(kind)
+        encode = self._encoders.get(type(data)) or self._prove(type(data))
         chain = entry.chain
         at = entry.at if entry.at > self.at else self.at
         lam = self.lam + 1
@@ -77,7 +75,7 @@ class Scribe:
             actor = texts.get(entry.actor) or self._render(entry.actor)
             kind_text = texts.get(entry.kind) or self._render(entry.kind)
             run = "null" if entry.run is None else _text(entry.run)
-            body = canonical.encode(data)
+            body = encode(data)
         except UnicodeEncodeError:
             raise WardwrightError("record_invalid", f"{entry.kind}: lone surrogate") from None
         if shape.oversized(body):
@@ -90,13 +88,19 @@ class Scribe:
             f',"kind":{kind_text},"lam":{lam}{self._node}{self._prevs[chain]}","refs":{refs},"run":{run},"seq":{seq}'
             f"{self._end}"
         ).encode()
-        name = hashlib.sha256(start + end).hexdigest()
+        digest = _EMPTY.copy()  # cheaper than making one
+        digest.update(start + end)
+        name = digest.hexdigest()
         self.lam = lam
         self.at = at
         self._seqs[chain] = seq
         self._prevs[chain] = name
         entry.id = name
         return b'%b,"id":"%b"%b\n' % (start, name.encode(), end)
+
+    def _prove(self, kind: type[msgspec.Struct]) -> Callable[[msgspec.Struct], bytes]:
+        encode = self._encoders[kind] = shape.encoder_of(kind)
+        return encode
 
     def _render(self, text: str) -> str:
         rendered = _text(text)

@@ -6,6 +6,7 @@ promise, the range of an integer, `oversized` looks for in the encoded bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -36,6 +37,15 @@ def require_type(kind: type[msgspec.Struct]) -> None:
     _require(inspect.type_info(kind), kind.__name__, set())
 
 
+def encoder_of(kind: type[msgspec.Struct]) -> Callable[[msgspec.Struct], bytes]:
+    """What writes the canonical bytes of values of this Struct: the plain encoder where sorting would change nothing.
+
+    Raises `record_invalid` as `require_type` does.
+    """
+    require_type(kind)
+    return _plain.encode if _ordered(inspect.type_info(kind), set()) else canonical.encode
+
+
 def oversized(data: bytes) -> bool:
     """Whether encoded data may hold an integer beyond ±(2^53−1). Never misses one; digits in text can mislead it."""
     marks = data.translate(_DIGITS)
@@ -51,6 +61,28 @@ def require_data(data: bytes) -> None:
     """Raise `record_invalid` when encoded data holds an integer beyond ±(2^53−1)."""
     if oversized(data):
         canonical.require(msgspec.json.decode(data), "data")
+
+
+_plain = msgspec.json.Encoder()
+
+
+def _ordered(shape: inspect.Type, seen: set[type]) -> bool:
+    """Whether every Struct within declares its members in the order in which canonical JSON writes them."""
+    match shape:
+        case inspect.UnionType(types=types) | inspect.TupleType(item_types=types):
+            return all(_ordered(member, seen) for member in types)
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item) | inspect.Metadata(type=item):
+            return _ordered(item, seen)
+        case inspect.StructType(cls=cls, fields=fields, tag_field=tag):
+            if cls in seen:
+                return True
+            seen.add(cls)
+            names = [field.encode_name for field in fields]
+            # A tag is written first, whatever it is called.
+            names = names if tag is None else [tag, *names]
+            return names == sorted(names) and all(_ordered(field.type, seen) for field in fields)
+        case _:
+            return True
 
 
 def _require(shape: inspect.Type, path: str, seen: set[type]) -> None:
