@@ -115,6 +115,7 @@ CODES: Final[dict[str, Code]] = {
     "contract_unused": Code(_CALLER, 400, _INVALID, "a target of the contract that its route never leads to"),
     "contract_not_found": Code(_CALLER, 404, _INVALID, "no contract or version of that name"),
     "credential_unreadable": Code(_CALLER, 400, _INVALID, "a credential's `env:` or `file:` source cannot be read"),
+    "extra_missing": Code(_CALLER, 400, _INVALID, "an optional part that this needs is not installed"),
     "settings_invalid": Code(_CALLER, 400, _INVALID, "a setting has the wrong type or value"),
     "key_not_found": Code(_CALLER, 404, _INVALID, "no serving key with that id"),
     "usage": Code(_CALLER, 400, _INVALID, "the command line cannot be understood"),
