@@ -11,7 +11,7 @@ UTF-8, no lone surrogates, no nesting past JSON_DEPTH_MAX.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -165,13 +165,27 @@ def capabilities_of(head: ChatHead) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def image_count(head: ChatHead) -> int:
-    return sum(
-        part.type == "image_url"
-        for message in head.messages
-        if isinstance(message.content, list)
-        for part in message.content
-    )
+class Media(NamedTuple):
+    """Parts of a request that are not text."""
+
+    images: int = 0
+    audio: int = 0
+    files: int = 0
+
+
+def media_of(head: ChatHead) -> Media:
+    """How many parts of each kind the messages hold."""
+    images = audio = files = 0
+    for message in head.messages:
+        if isinstance(message.content, list):
+            for part in message.content:
+                if part.type == "image_url":
+                    images += 1
+                elif part.type == "input_audio":
+                    audio += 1
+                elif part.type == "file":
+                    files += 1
+    return Media(images, audio, files)
 
 
 def first_user_text(head: ChatHead) -> str:

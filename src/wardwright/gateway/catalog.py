@@ -7,8 +7,8 @@ Rule 2: everything about a version that is the same for every call is worked out
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -117,10 +117,8 @@ class Catalog:
         return found
 
 
-class Tokenizers(Protocol):
-    """Where a contract's tokenizer comes from."""
-
-    def load(self, path: str) -> TokenCounter: ...
+LoadTokenizer: TypeAlias = Callable[[str], TokenCounter]
+"""From the path that a contract names to its tokenizer. Raises WardwrightError."""
 
 
 def compile_version(
@@ -130,7 +128,7 @@ def compile_version(
     digest: str,
     models: Mapping[str, ModelContract],
     upstreams: Mapping[str, Upstream],
-    tokenizers: Tokenizers,
+    load_tokenizer: LoadTokenizer,
 ) -> Version:
     """A contract ready to serve. Raises WardwrightError where it names what does not exist."""
     route = resolve(contract.name, models)
@@ -165,7 +163,7 @@ def compile_version(
         digest=digest,
         node_type=type(contract.route).__struct_config__.tag,  # type: ignore[arg-type]
         route=route,
-        tokenizer=tokenizers.load(paths[0]) if paths else None,
+        tokenizer=load_tokenizer(paths[0]) if paths else None,
     )
 
 

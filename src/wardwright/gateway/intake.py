@@ -6,7 +6,6 @@ that was known when it was refused.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -22,16 +21,19 @@ from wardwright.dialects.openai_request import (
     decode_chat,
     decode_embeddings,
     first_user_text,
-    image_count,
+    media_of,
 )
 from wardwright.gateway.catalog import Catalog, Served, Version
 from wardwright.gateway.core.callers import Headers, identify
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.kernel.errors import WardwrightError
-from wardwright.routing.conversation import conversation_of
+from wardwright.routing.calibration import Calibration
+from wardwright.routing.conversation import conversation_of, session_headers
+from wardwright.routing.counting import count_chat
+from wardwright.routing.draw import Keyed
 from wardwright.routing.plan import RouteFacts, SkipReason
-from wardwright.routing.tokens import Calibrations, Estimate, estimate_chat, estimate_text
+from wardwright.routing.tokens import UNCALIBRATED_PPM, Estimate, estimate_chat
 
 Kind: TypeAlias = Literal["chat", "embeddings"]
 
@@ -45,9 +47,9 @@ class Intake:
     """What is known of a request so far."""
 
     __slots__ = (
-        "_body", "_headers", "_members", "_postscript", "_preamble", "_variant", "caller", "contract",
-        "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind", "members",
-        "retries", "stream", "tenant",
+        "_body", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
+        "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind",
+        "members", "retries", "stream", "tenant",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None) -> None:
@@ -56,6 +58,8 @@ class Intake:
         self.tenant = "local" if key is None else key.tenant
         self._headers = headers
         self._body = body
+        self.calibration_ppm: int | None = None
+        """What the estimate was calibrated by; None where its outcome teaches nothing."""
         self.caller = (
             rc.Caller() if key is None else rc.Caller(key=key.id, tenant=rc.Sourced("trusted_auth", key.tenant))
         )
@@ -74,10 +78,11 @@ class Intake:
         self._preamble = self._postscript = False
         self._variant: Variant | None = None
 
-    def read(self, tenant_key: bytes) -> None:
-        """What the body and the headers say. Raises what the decoders raise, and `invalid_header`."""
+    def read(self, secret: Keyed) -> None:
+        """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and
+        `invalid_header`."""
         body = self._body
-        self.digest = hmac.digest(tenant_key, body, "sha256").hex()
+        self.digest = secret.digest(body).hex()
         if self.kind == "chat":
             self._members, chat = decode_chat(body)
             self.head = chat
@@ -97,11 +102,11 @@ class Intake:
         self,
         catalog: Catalog,
         health: HealthBoard,
-        calibrations: Calibrations,
+        calibrations: Mapping[str, Calibration],
         *,
         hops_max: int,
         now: float,
-        tenant_key: bytes,
+        secret: Keyed,
     ) -> tuple[Version, rc.Contract, RouteFacts]:
         """What the name means for this call. Raises `too_many_hops`, `model_not_found`, `model_not_allowed`."""
         head = self.head
@@ -112,23 +117,26 @@ class Intake:
             )
         served = self._served(catalog, head.model)
         chat = head if isinstance(head, ChatHead) else None
+        declared, client = session_headers(self._headers.items())
+        session = None if head.metadata is None else head.metadata.get("session_id")
         conversation = conversation_of(
-            tenant=self.tenant,
-            key=None if self.key is None else self.key.id,
-            headers=self._headers,
-            metadata=head.metadata,
-            first_user_text="" if chat is None else first_user_text(chat),
-            secret=tenant_key,
+            secret,
+            self.tenant,
+            "" if self.key is None else self.key.id,
+            declared=declared,
+            client=client,
+            metadata=session if isinstance(session, str) else None,
+            first_user_message=None if chat is None else first_user_text(chat),
         )
         self.conversation_source = conversation.source
         rests = health.resting(now)
         version, canary = served.active, False
-        facts = self._facts(version, conversation.id, calibrations, rests)
+        facts = self._facts(version, conversation.digest, calibrations, rests)
         if served.canary is not None:
             rule, beside = served.canary
-            if canary_serves(rule, beside.digest, conversation.id, facts):
+            if canary_serves(rule, beside.digest, conversation.digest, facts):
                 version, canary = beside, True
-                facts = self._facts(version, conversation.id, calibrations, rests)
+                facts = self._facts(version, conversation.digest, calibrations, rests)
         contract = version.contract
         self.contract = rc.Contract(
             canary=canary,
@@ -179,7 +187,11 @@ class Intake:
         return served
 
     def _facts(
-        self, version: Version, conversation: str, calibrations: Calibrations, rests: Mapping[Endpoint, SkipReason]
+        self,
+        version: Version,
+        conversation: str,
+        calibrations: Mapping[str, Calibration],
+        rests: Mapping[Endpoint, SkipReason],
     ) -> RouteFacts:
         """The facts under one version: its operator's text is around the messages before anything is estimated."""
         head = self.head
@@ -208,19 +220,29 @@ class Intake:
             resting=resting,
         )
 
-    def _estimate(self, version: Version, calibrations: Calibrations) -> Estimate:
+    def _estimate(self, version: Version, calibrations: Mapping[str, Calibration]) -> Estimate:
         head, members = self.head, self.members
-        ppm = calibrations.ppm_of(version.contract.name)
+        calibration = calibrations.get(version.contract.name)
+        ppm = UNCALIBRATED_PPM if calibration is None else calibration.ppm
+        self.calibration_ppm = ppm
         if not isinstance(head, ChatHead):
-            return estimate_text(bytes(members["input"]), calibration_ppm=ppm)
-        tools = members.get("tools") or members.get("functions")
+            return estimate_chat(bytes(members["input"]), None, 0, 0, calibration_ppm=ppm)
+        raw = members.get("tools") or members.get("functions")
+        tools = None if raw is None else bytes(raw)
+        if version.tokenizer is not None:
+            self.calibration_ppm = None
+            return count_chat(bytes(members["messages"]), tools, version.tokenizer)
+        media = media_of(head)
+        if any(media):
+            self.calibration_ppm = None
         return estimate_chat(
             bytes(members["messages"]),
-            None if tools is None else bytes(tools),
-            image_count(head),
+            tools,
+            media.images,
             len(head.messages),
+            audio=media.audio,
+            files=media.files,
             calibration_ppm=ppm,
-            counter=version.tokenizer,
         )
 
     def _transform(self, version: Version, conversation: str) -> None:

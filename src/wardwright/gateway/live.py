@@ -27,12 +27,12 @@ from wardwright.calls.machine import (
     Start,
 )
 from wardwright.dialects.exchange import Exchange, Failure, Headers
-from wardwright.dialects.openai_request import Members
 from wardwright.dialects.openai_wire import error_event
 from wardwright.dialects.voice import Ask
 from wardwright.gateway.catalog import Version
 from wardwright.gateway.client import Client
 from wardwright.gateway.health import HealthBoard
+from wardwright.gateway.intake import Intake
 from wardwright.gateway.posture import Posture
 from wardwright.journal.entry import Entry, Relation, Writer
 from wardwright.kernel.errors import WardwrightError
@@ -49,7 +49,7 @@ class Surroundings(Protocol):
     report: Callable[[Exception], None]
     writer: Writer
 
-    def closed(self, receipt: rc.Receipt) -> None:
+    def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
         """The call has ended with this receipt."""
         ...
 
@@ -61,7 +61,7 @@ class Live:
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
     __slots__ = (
-        "_begun", "_client", "_exchange", "_gateway", "_members", "_opened", "_queue", "_waits",
+        "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_opened", "_queue", "_waits",
         "deadline_s", "machine", "version",
     )  # fmt: skip
 
@@ -70,13 +70,14 @@ class Live:
         gateway: Surroundings,
         machine: Machine,
         client: Client,
-        members: Members,
+        intake: Intake,
         version: Version | None,
     ) -> None:
         self._client: Client | None = client
         self._exchange: Exchange | None = None
         self._gateway = gateway
-        self._members = members
+        self._calibration_ppm = intake.calibration_ppm
+        self._members = intake.members
         self._opened: Entry | None = None
         self._queue: deque[Effect] | None = None
         """Effects that wait for the journal; None while nothing waits."""
@@ -232,7 +233,7 @@ class Live:
     def _close(self, receipt: rc.Receipt) -> bool:
         ended_at = receipt.started_at + receipt.timings.total_us
         self._write(rc.CLOSED, receipt, ended_at, () if self._opened is None else (("intent", self._opened),))
-        self._gateway.closed(receipt)
+        self._gateway.closed(receipt, self._calibration_ppm)
         return self._waits
 
     def _write(

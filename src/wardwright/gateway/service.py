@@ -29,8 +29,9 @@ from wardwright.gateway.posture import Posture
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.routing.calibration import Calibration
+from wardwright.routing.draw import Keyed
 from wardwright.routing.planner import plan
-from wardwright.routing.tokens import Calibrations
 
 RECENT_FAILURES_MAX: Final = 4096
 """Failed calls that are remembered so that an SDK's repetition can name them in `retry_of`."""
@@ -58,7 +59,8 @@ class Gateway:
         tenant_keys: TenantKeys,
         writer: Writer,
     ) -> None:
-        self.calibrations = Calibrations()
+        self.calibrations: dict[str, Calibration] = {}
+        """By contract: what providers count, against what was estimated."""
         self.catalog = Catalog({})
         self.clock = clock
         self.health = HealthBoard()
@@ -75,6 +77,8 @@ class Gateway:
         self.writer = writer
         self._luck = luck
         self._recent_failures: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._secrets: dict[bytes, Keyed] = {}
+        """Tenants' keys with their first block absorbed."""
 
     def call(self, kind: Kind, headers: Headers, body: bytes, client: Client) -> Live | None:
         """Take a request in; what becomes of it is told through `client`. None if it was answered at once."""
@@ -97,7 +101,7 @@ class Gateway:
             self.meters.turned_away("internal_error")
             client.refuse(WardwrightError("internal_error", "a defect of the gateway refused this call"), None, None)
             return None
-        live = Live(self, machine, client, intake.members, version)
+        live = Live(self, machine, client, intake, version)
         self.live[machine.accepted.receipt] = live
         live.carry(effects)
         return None if live.over else live
@@ -110,19 +114,25 @@ class Gateway:
                 return effect.receipt
         raise AssertionError("a simulation closes when it is decided")
 
-    def closed(self, receipt: rc.Receipt) -> None:
-        """A call has ended: what the gateway learns from it."""
+    def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
+        """A call has ended: what the gateway learns from it. `calibration_ppm` is what its estimate rested on."""
         self.live.pop(receipt.receipt, None)
         self.meters.closed(receipt)
-        contract, facts = receipt.contract, receipt.facts
         if receipt.status == "completed":
-            if contract is not None and facts is not None and receipt.usage_source == "reported":
-                last = receipt.attempts[-1].usage
-                self.calibrations.learn(contract.name, facts.input_tokens, last.input_total)
+            if calibration_ppm is not None and receipt.usage_source == "reported":
+                self._learn(receipt, calibration_ppm)
         elif receipt.request.body:
             self._recent_failures[receipt.caller.tenant.value, receipt.request.body] = receipt.receipt
             if len(self._recent_failures) > RECENT_FAILURES_MAX:
                 self._recent_failures.popitem(last=False)
+
+    def _learn(self, receipt: rc.Receipt, calibration_ppm: int) -> None:
+        contract, facts = receipt.contract, receipt.facts
+        assert contract is not None
+        assert facts is not None
+        known = self.calibrations.get(contract.name) or Calibration()
+        reported = receipt.attempts[-1].usage.input_total
+        self.calibrations[contract.name] = known.learn(facts.input_tokens, reported, calibration_ppm)
 
     def authenticate(self, headers: Headers) -> Key | None:
         """The serving key of a request, or None for keyless access where the gateway allows it.
@@ -168,15 +178,15 @@ class Gateway:
         receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
         failure: WardwrightError | None = None
         try:
-            tenant_key = self.tenant_keys.key(intake.tenant)
-            intake.read(tenant_key)
+            secret = self._secret(intake.tenant)
+            intake.read(secret)
             version, contract, facts = intake.resolve(
                 self.catalog,
                 self.health,
                 self.calibrations,
                 hops_max=self.posture.hops_max,
                 now=self.now(),
-                tenant_key=tenant_key,
+                secret=secret,
             )
         except WardwrightError as error:
             failure = error
@@ -200,3 +210,10 @@ class Gateway:
         planned = plan(version.route, facts)
         terms = tuple(version.aims[attempt.contract, attempt.target].terms for attempt in planned.attempts)
         return machine, version, machine.decided(contract, version.node_type, facts, planned, terms, decided_ns)
+
+    def _secret(self, tenant: str) -> Keyed:
+        key = self.tenant_keys.key(tenant)
+        secret = self._secrets.get(key)
+        if secret is None:
+            secret = self._secrets[key] = Keyed(key)
+        return secret

@@ -19,7 +19,7 @@ from wardwright.contracts.activation import Activations, Fact, History
 from wardwright.contracts.digest import Closure, canonical, closure, digest, restored
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.provider import Provider
-from wardwright.gateway.catalog import Catalog, Served, Tokenizers, Version, compile_version
+from wardwright.gateway.catalog import Catalog, LoadTokenizer, Served, Version, compile_version
 from wardwright.gateway.core import keys
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.service import Gateway
@@ -56,7 +56,7 @@ class Control:
         luck: Luck,
         secret_luck: Luck,
         store: Blobs,
-        tokenizers: Tokenizers,
+        load_tokenizer: LoadTokenizer,
         upstreams: Upstreams,
         writer: Writer,
     ) -> None:
@@ -71,7 +71,7 @@ class Control:
         self._luck = luck
         self._secret_luck = secret_luck
         self._store = store
-        self._tokenizers = tokenizers
+        self._load_tokenizer = load_tokenizer
         self._upstreams = upstreams
         self._writer = writer
 
@@ -316,5 +316,5 @@ class Control:
             digest=key,
             models=taking_part,
             upstreams=self._upstreams.by_name,
-            tokenizers=self._tokenizers,
+            load_tokenizer=self._load_tokenizer,
         )

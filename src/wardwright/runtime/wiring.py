@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -19,8 +20,8 @@ from wardwright.journal.record import read as read_record
 from wardwright.journal.store import Index
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.deadlines import Wheel
+from wardwright.providers import tokenizer
 from wardwright.providers.registry import Registry
-from wardwright.providers.tokenizer import FileTokenizers
 from wardwright.runtime import admin, library
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
@@ -117,7 +118,7 @@ class Runtime:
             luck=luck,
             secret_luck=secret_luck,
             store=contract_blobs(self.state),
-            tokenizers=FileTokenizers(),
+            load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
             upstreams=self.upstreams,
             writer=self.journal.writer,
         )
