@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wardwright.dialects.exchange import Exchange, Failure, Headers
+from wardwright.providers.playback import Timer
 
 
 class Heard:
@@ -13,7 +14,7 @@ class Heard:
     Raises AssertionError from within a call that the seam does not allow, and from `ended`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: Timer) -> None:
         self._loop = loop
         self._over = asyncio.Event()
         self.exchange: Exchange | None = None
