@@ -10,7 +10,7 @@ NANO_USD: Final = 1_000_000_000
 """nano-USD in one USD."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of one attempt by the classes that providers bill apart. The classes do not overlap."""
 
     cache_write: int = 0
