@@ -108,6 +108,9 @@ def _cores(cores: Sequence[int]) -> str:
 
 
 def _by_load(results: Results, loads: Sequence[Load], cell: Callable[[Results, str, Load], str], *, floor: bool) -> str:
+    loads = [load for load in loads if any(cell.load == load.name for cell in results.cells)]
+    if not loads:
+        return "Not part of this run."
     names = ([FLOOR] if floor else []) + [one.name for one in results.contestants]
     rows = [(name, *(cell(results, name, load) for load in loads)) for name in names]
     return _table(("", *(load.title for load in loads)), rows)

@@ -255,8 +255,11 @@ class Rig:
             async with held_streams(running.address, self.scale.open_streams, self.scale.patience_s):
                 held = running.process.memory()
                 at_upstream = self._upstream.counts().open_streams
-        except (OSError, TimeoutError) as problem:
-            raise Unavailable(f"{self.scale.open_streams} streams could not be held open: {problem!r}") from problem
+        except TimeoutError as problem:
+            words = f"{self.scale.open_streams} streams were not open within {self.scale.patience_s:.0f} s"
+            raise Unavailable(words) from problem
+        except OSError as problem:
+            raise Unavailable(f"{self.scale.open_streams} streams could not be held open: {problem}") from problem
         if at_upstream < self.scale.open_streams:
             raise Unavailable(f"only {at_upstream} of {self.scale.open_streams} streams are open at the upstream")
         return OpenStreams(running.name, self.scale.open_streams, idle.pss_kib, held.pss_kib)

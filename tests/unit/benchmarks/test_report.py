@@ -89,7 +89,7 @@ def test_a_figure_stands_with_its_ratio_and_its_extremes() -> None:
 
 
 def test_added_latency_is_what_the_floor_does_not_have() -> None:
-    assert "| wardwright | 0.80 / 1.60 | - |" in page_of(RESULTS)
+    assert "| wardwright | 0.80 / 1.60 |" in page_of(RESULTS)
 
 
 def test_every_bar_has_a_row_with_its_verdict() -> None:
@@ -107,7 +107,12 @@ def test_what_is_missing_is_listed_with_its_reason_and_cannot_break_the_table() 
 
 
 def test_a_voided_load_reads_void_and_an_unmeasured_one_a_dash() -> None:
-    assert "| other | void | - | - | - | - | - |" in page_of(RESULTS)
+    assert "| other | void | - | - | - |" in page_of(RESULTS)
+
+
+def test_a_load_that_no_one_was_given_has_no_column() -> None:
+    assert "1,000 slow streams" not in page_of(RESULTS)
+    assert "Not part of this run." in page_of(msgspec.structs.replace(RESULTS, cells=()))
 
 
 def test_every_row_of_a_table_has_the_columns_of_its_head() -> None:
