@@ -3,7 +3,8 @@
 Rule 1: *closed* admits every call and watches the failure rate over a sliding window; *open* admits none; when
 `open_s` is over the breaker is *half-open* and admits exactly one call, the probe.
 Rule 2: it opens on a failure alone, at `failure_ppm` or more, and never on fewer than `calls_min` calls in the window.
-Rule 3: the probe's verdict closes or re-opens it. Verdicts of calls that began before it opened change nothing.
+Rule 3: the probe's verdict closes or re-opens it. Calls that began before the probe change nothing then: whoever
+reports an end says when the call `began`, since breakers are not told apart by call.
 Rule 4: a Retry-After is obeyed up to REST_S_MAX and is no failure: when it is over, calls flow as before.
 
 The window is cut in SLICES and forgets one slice at a time: it covers between 90 and 110 per cent of `window_s`.
@@ -12,6 +13,7 @@ Seconds are of any clock that never runs backwards; an instant before the last o
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -89,10 +91,14 @@ class Breaker:
             self._probe_until = now + PROBE_S_MAX
         return True
 
-    def record(self, ok: bool, now: float) -> None:
-        """The verdict of one call that was admitted. A failure the target is not to blame for is none."""
+    def record(self, ok: bool, now: float, began: float = math.inf) -> None:
+        """The verdict of one call that was admitted. A failure the target is not to blame for is none.
+
+        `began` is the instant of its `admits`; without it the call is taken for the probe, if one is under way.
+        """
         if self._opened:
-            self._judge_probe(ok, now)
+            if self._probing(began):
+                self._judge_probe(ok, now)
             return
         if now >= self._slice_ends:
             self._forget(now)
@@ -105,9 +111,10 @@ class Breaker:
             if self._calls >= settings.calls_min and self._failures * 1_000_000 >= settings.failure_ppm * self._calls:
                 self._open(now)
 
-    def abandoned(self) -> None:
+    def abandoned(self, began: float = math.inf) -> None:
         """A call ended without a verdict, such as by a client that left: if it was the probe, another may go."""
-        self._probe_until = 0.0
+        if self._probing(began):
+            self._probe_until = 0.0
 
     def rest_until(self, at: float, now: float) -> None:
         """The upstream asked for quiet until `at` (Retry-After). Bounded by REST_S_MAX; never shortens a rest."""
@@ -141,9 +148,10 @@ class Breaker:
             state=state,
         )
 
+    def _probing(self, began: float) -> bool:
+        return 0.0 < self._probe_until <= began + PROBE_S_MAX
+
     def _judge_probe(self, ok: bool, now: float) -> None:
-        if self._probe_until == 0.0:
-            return
         self._probe_until = 0.0
         if not ok:
             self._open(now)

@@ -93,6 +93,19 @@ def test_verdicts_of_calls_that_began_before_it_opened_change_nothing() -> None:
     assert breaker.admits(5.0)
 
 
+def test_the_end_of_an_older_call_is_not_taken_for_the_probes() -> None:
+    for end in ("ok", "failed", "abandoned"):
+        breaker = failing(4)
+        assert breaker.admits(5.0)
+        if end == "abandoned":
+            breaker.abandoned(began=4.0)
+        else:
+            breaker.record(end == "ok", 5.5, began=4.0)
+        assert breaker.resting(5.6) == "breaker_open"
+        breaker.record(True, 6.0, began=5.0)
+        assert breaker.health(6.0).state == "closed"
+
+
 def test_an_abandoned_probe_makes_room_for_another() -> None:
     breaker = failing(4)
     assert breaker.admits(5.0)
