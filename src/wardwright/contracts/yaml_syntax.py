@@ -38,6 +38,8 @@ _NOT_A_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
 _OLD_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 """Line breaks of YAML 1.1 that 1.2 takes for text."""
 
@@ -59,16 +61,26 @@ def read(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
         raise syntax_error(file, at, f"the character U+{ord(match.group()):04X} has no place in YAML", "remove it")
     if not _OLD_BREAKS.search(text):
         try:
-            return _Reader(file, depth_max).documents(_fast_events(text))
+            return read_fast(text, file, depth_max)
         except MarkedYAMLError:
             pass  # the judge may read it, and words what is wrong
     try:
-        return _Reader(file, depth_max).documents(YAML(typ="safe", pure=True).parse(text))
+        return read_judged(text, file, depth_max)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Spot(1, 1) if mark is None else Spot(mark.line + 1, mark.column + 1)
         problem = error.problem or error.context or "not YAML"
         raise syntax_error(file, at, f"this is not YAML: {problem}", _hint(problem, text, at)) from error
+
+
+def read_fast(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
+    """As the C parser reads it. Raises MarkedYAMLError too."""
+    return _Reader(file, depth_max).documents(_fast_events(text))
+
+
+def read_judged(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
+    """As the Python parser reads it. Raises MarkedYAMLError too."""
+    return _Reader(file, depth_max).documents(YAML(typ="safe", pure=True).parse(text))
 
 
 def _fast_events(text: str) -> Iterator[Event]:
@@ -141,7 +153,7 @@ class _Reader:
             key = self._tree(event, events, depth + 1)
             if not (isinstance(event, ScalarEvent) and isinstance(key, Scalar)):
                 raise self._wrong(event, "a key must be a word, not a list or mapping")
-            name = str(event.value)
+            name = self._characters(event)
             if name == "<<" and not event.style:
                 raise self._wrong(event, "merge keys (`<<`) are not read here", "write the members out")
             if name in entries:
@@ -152,11 +164,21 @@ class _Reader:
             entries[name] = Entry(name, at, self._tree(next(events), events, depth + 1))
         return tuple(entries.values())
 
+    def _characters(self, event: ScalarEvent) -> str:
+        """The text of a scalar, with the pairs of surrogates joined by which JSON escapes what lies past U+FFFF."""
+        text = str(event.value)
+        if not _SURROGATE.search(text):
+            return text
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise self._wrong(event, "a lone surrogate is not a character") from None
+
     def _wrong(self, event: Event, message: str, hint: str | None = None) -> ContractErrors:
         return syntax_error(self._file, _at(event), message, hint)
 
     def _scalar(self, event: ScalarEvent, at: Spot) -> Scalar:
-        text = str(event.value)
+        text = self._characters(event)
         if event.style:
             return Scalar(text, "text", at)
         if text in _NULL:
