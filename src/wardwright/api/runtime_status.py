@@ -1,0 +1,156 @@
+"""The process as operators see it: what is under way, what it has done, how the last reload went."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from wardwright.api.operation import Ask
+from wardwright.api.refusals import Detail, detail_of
+from wardwright.gateway.live import Live
+from wardwright.gateway.meters import ModelMeter
+from wardwright.journal.status import Pulse
+from wardwright.runtime.control import State
+
+CALLS_SHOWN_MAX: Final = 200
+REASONS_SHOWN_MAX: Final = 200
+
+
+class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call under way."""
+
+    receipt: str
+    model: str
+    """As the caller asked for it."""
+    kind: str
+    stream: bool
+    tenant: str
+    key: str | None
+    agent: str | None
+    session: str | None
+    started_at: int
+    """µs since the epoch."""
+    running_us: int
+    deadline_s: int
+    provider: str | None
+    """Of the attempt that runs."""
+    target: str | None
+
+
+class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What the calls of one model came to since the start."""
+
+    model: str
+    """The contract's name; empty for names that led nowhere."""
+    calls: dict[str, int]
+    """By status."""
+    attempts: tuple[AttemptTotals, ...]
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+
+
+class AttemptTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts with one outcome at one target, since the start."""
+
+    provider: str
+    target: str
+    outcome: str
+    """`ok`, `abandoned`, or the class of the failure."""
+    count: int
+
+
+class ReloadStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How contract files were last read."""
+
+    at: int
+    """µs since the epoch; 0: never."""
+    errors: tuple[Detail, ...]
+    """What was refused; its last good version serves."""
+    warnings: tuple[Detail, ...]
+
+
+class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The process."""
+
+    build: str
+    started_at: int
+    """µs since the epoch."""
+    uptime_s: int
+    draining: bool
+    connections: int
+    """Of clients, open now."""
+    calls: tuple[LiveCall, ...]
+    """Under way, newest first, at most 200."""
+    calls_live: int
+    """All that are under way."""
+    models: tuple[ModelTotals, ...]
+    turned_away: dict[str, int]
+    """Requests that nobody may make, by error code: they have no receipt."""
+    journal: Pulse
+    reload: ReloadStatus
+
+
+async def show_runtime(ask: Ask[None]) -> RuntimeStatus:
+    front = ask.front
+    gateway = front.gateway
+    now_us, now_ns = gateway.clock.now_us(), gateway.clock.monotonic_ns()
+    newest = islice(reversed(gateway.live.values()), CALLS_SHOWN_MAX)
+    return RuntimeStatus(
+        build=front.build,
+        started_at=front.started_at,
+        uptime_s=max(0, now_us - front.started_at) // 1_000_000,
+        draining=front.draining,
+        connections=front.connections,
+        calls=tuple(_live_call(live, now_ns) for live in newest),
+        calls_live=len(gateway.live),
+        models=tuple(_totals(name, meter) for name, meter in sorted(gateway.meters.models.items())),
+        turned_away=dict(gateway.meters.refused_early),
+        journal=front.journal.pulse(),
+        reload=reload_status(front.control.state),
+    )
+
+
+def reload_status(state: State) -> ReloadStatus:
+    return ReloadStatus(
+        at=state.at,
+        errors=tuple(detail_of(error) for error in state.errors[:REASONS_SHOWN_MAX]),
+        warnings=tuple(detail_of(warning) for warning in state.warnings[:REASONS_SHOWN_MAX]),
+    )
+
+
+def _live_call(live: Live, now_ns: int) -> LiveCall:
+    accepted = live.machine.accepted
+    caller, request = accepted.caller, accepted.request
+    runs = None if live.version is None else live.machine.planned(None)
+    return LiveCall(
+        receipt=accepted.receipt,
+        model=request.model,
+        kind=request.kind,
+        stream=request.stream,
+        tenant=caller.tenant.value,
+        key=caller.key,
+        agent=None if caller.agent is None else caller.agent.value,
+        session=None if caller.session is None else caller.session.value,
+        started_at=accepted.started_at,
+        running_us=(now_ns - accepted.now_ns) // 1000,
+        deadline_s=live.deadline_s,
+        provider=None if runs is None else runs.provider,
+        target=None if runs is None else runs.target,
+    )
+
+
+def _totals(name: str, meter: ModelMeter) -> ModelTotals:
+    return ModelTotals(
+        model=name,
+        calls=dict(meter.statuses),
+        attempts=tuple(
+            AttemptTotals(provider=provider, target=target, outcome=outcome, count=count)
+            for (provider, target, outcome), count in sorted(meter.attempts.items())
+        ),
+        input_tokens=meter.input_tokens,
+        output_tokens=meter.output_tokens,
+        cost_nano_usd=meter.cost_nano_usd,
+    )

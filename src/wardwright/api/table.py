@@ -1,0 +1,456 @@
+"""Every operation of the HTTP surface, in the order of the API document."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import NoneType
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+
+from wardwright.api import (
+    edge_words,
+    health,
+    journal,
+    keys,
+    metrics,
+    models,
+    openapi,
+    providers,
+    receipts,
+    reload,
+    runtime_status,
+    test_config,
+    versions,
+)
+from wardwright.api.operation import JSON, AnyOperation, Ask, Document, Operation
+from wardwright.api.query import Parameter
+from wardwright.dialects.openai_request import ChatHead, EmbeddingsHead
+from wardwright.journal.status import JournalStatus
+
+
+async def show_document(ask: Ask[None]) -> Document:
+    return Document(await run_in_threadpool(_document, ask.front.build), JSON)
+
+
+_VERSION: Final = "A version's digest, the first six or more hex characters of it, or its label."
+
+AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        access="serving",
+        answer=edge_words.ChatCompletion,
+        body=ChatHead,
+        codes=(
+            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
+            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
+            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
+            "overloaded", "journal_unavailable", "deadline_exceeded",
+        ),
+        description="Members that are not listed reach the upstream as they came.",
+        group="calls",
+        handler=edge_words.at_the_edge,
+        media=(JSON, "text/event-stream"),
+        method="POST",
+        path="/v1/chat/completions",
+        summary="Call a synthetic model",
+    ),
+    Operation(
+        access="serving",
+        answer=edge_words.Embeddings,
+        body=EmbeddingsHead,
+        codes=(
+            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
+            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
+            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
+            "overloaded", "journal_unavailable", "deadline_exceeded",
+        ),
+        description="Members that are not listed reach the upstream as they came.",
+        group="calls",
+        handler=edge_words.at_the_edge,
+        method="POST",
+        path="/v1/embeddings",
+        summary="Embed texts with a synthetic model",
+    ),
+)  # fmt: skip
+"""What `api.edge` answers before the app sees it; here for the document, and for methods that it does not take."""
+
+
+def _simulations() -> tuple[AnyOperation, ...]:
+    """Both names of the same two operations: the seeds use the first, later tools of this kind the second."""
+    found: list[AnyOperation] = []
+    for prefix in ("/v1/synthetic", "/v1/wardwright"):
+        found.append(
+            Operation(
+                access="serving",
+                answer=models.Synthetics,
+                body=NoneType,
+                description="Only those that the key may use.",
+                group="models",
+                handler=models.list_synthetics,
+                method="GET",
+                path=f"{prefix}/models",
+                summary="List synthetic models",
+            )
+        )
+        found.append(
+            Operation(
+                access="serving",
+                answer=models.Simulated,
+                body=models.Trial,
+                codes=("scope_missing",),
+                description="The same decisions as a call, up to its plan: nothing is called and nothing is written.",
+                group="models",
+                handler=models.simulate,
+                method="POST",
+                path=f"{prefix}/simulate",
+                summary="Plan a call without making it",
+            )
+        )
+    return tuple(found)
+
+
+OPERATIONS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        access="serving",
+        answer=models.Models,
+        body=NoneType,
+        description="Each model stands here flat and with its prefix; only those that the key may use.",
+        foreign_query=True,
+        group="models",
+        handler=models.list_models,
+        method="GET",
+        path="/v1/models",
+        summary="List the names that calls may use",
+    ),
+    Operation(
+        access="serving",
+        answer=models.Model,
+        body=NoneType,
+        codes=("model_not_found",),
+        foreign_query=True,
+        group="models",
+        handler=models.show_model,
+        method="GET",
+        path="/v1/models/{id:path}",
+        summary="Show one name",
+    ),
+    *_simulations(),
+    Operation(
+        access="serving",
+        answer=receipts.Receipts,
+        body=NoneType,
+        codes=("scope_missing",),
+        description="A key with `receipts:own` sees the calls that it made, one with `receipts:tenant` its tenant's, "
+        "the admin all.",
+        group="receipts",
+        handler=receipts.list_receipts,
+        method="GET",
+        path="/v1/receipts",
+        query=receipts.PARAMETERS,
+        summary="Find receipts",
+    ),
+    Operation(
+        access="serving",
+        answer=receipts.Full,
+        body=NoneType,
+        codes=("scope_missing", "receipt_not_found"),
+        description="With every record of the call and its place in the chain. A foreign id is as unknown as any.",
+        group="receipts",
+        handler=receipts.show_receipt,
+        method="GET",
+        path="/v1/receipts/{id}",
+        summary="Show one receipt whole",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.ModelViews,
+        body=NoneType,
+        group="versions",
+        handler=versions.list_models,
+        method="GET",
+        path="/api/models",
+        summary="List model contracts",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Imported,
+        body=versions.Import,
+        codes=("contract_invalid", "contract_syntax", "contract_unknown_key", "contract_secret", "contract_reference"),
+        description="What is imported becomes a draft. Nothing of it serves before someone activates it.",
+        group="versions",
+        handler=versions.import_models,
+        method="POST",
+        path="/api/models/import",
+        status=201,
+        summary="Import a bundle as drafts",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Versions,
+        body=NoneType,
+        codes=("contract_not_found",),
+        group="versions",
+        handler=versions.list_versions,
+        method="GET",
+        path="/api/models/{name}/versions",
+        summary="List the versions of a model",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Difference,
+        body=NoneType,
+        codes=("contract_not_found",),
+        group="versions",
+        handler=versions.show_difference,
+        method="GET",
+        path="/api/models/{name}/diff",
+        query=(
+            Parameter(name="from", means=f"{_VERSION} Unset: the one that served before the active one."),
+            Parameter(name="to", means=f"{_VERSION} Unset: the active one."),
+        ),
+        summary="Say what changed between two versions",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Stored,
+        body=NoneType,
+        codes=("contract_not_found",),
+        group="versions",
+        handler=versions.show_contract,
+        method="GET",
+        path="/api/models/{name}/contract",
+        query=(Parameter(name="version", means=f"{_VERSION} Unset: the active one."),),
+        summary="Show a version in full",
+    ),
+    Operation(
+        access="admin",
+        answer=Document,
+        body=NoneType,
+        codes=("contract_not_found", "contract_secret"),
+        description="The contract and those its aliases lead to; no provider, no credential, no private address.",
+        group="versions",
+        handler=versions.export_model,
+        method="GET",
+        path="/api/models/{name}/export",
+        summary="Export a model as a bundle",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Changed,
+        body=versions.Activation,
+        codes=("contract_not_found", "contract_reference", "journal_write"),
+        group="versions",
+        handler=versions.activate,
+        method="POST",
+        path="/api/models/{name}/activate",
+        summary="Let a stored version serve all calls",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Changed,
+        body=versions.Rollback,
+        codes=("contract_not_found", "contract_reference", "journal_write"),
+        group="versions",
+        handler=versions.roll_back,
+        method="POST",
+        path="/api/models/{name}/rollback",
+        summary="Let an earlier version serve again",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Changed,
+        body=versions.CanaryStart,
+        codes=("contract_not_found", "contract_invalid", "contract_reference", "journal_write"),
+        group="versions",
+        handler=versions.start_canary,
+        method="POST",
+        path="/api/models/{name}/canary",
+        summary="Let a stored version serve some calls",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Changed,
+        body=NoneType,
+        codes=("contract_not_found", "journal_write"),
+        group="versions",
+        handler=versions.end_canary,
+        method="DELETE",
+        path="/api/models/{name}/canary",
+        summary="Stop a canary",
+    ),
+    Operation(
+        access="admin",
+        answer=runtime_status.ReloadStatus,
+        body=NoneType,
+        description="What was refused stays out, and its last good version serves.",
+        group="versions",
+        handler=reload.reload,
+        method="POST",
+        path="/api/reload",
+        summary="Read the contract files again",
+    ),
+    Operation(
+        access="admin",
+        answer=keys.Keys,
+        body=NoneType,
+        group="keys",
+        handler=keys.list_keys,
+        method="GET",
+        path="/api/keys",
+        summary="List serving keys",
+    ),
+    Operation(
+        access="admin",
+        answer=keys.KeyMade,
+        body=keys.KeyTerms,
+        codes=("journal_write",),
+        description="The token stands in this answer and nowhere else.",
+        group="keys",
+        handler=keys.create_key,
+        method="POST",
+        path="/api/keys",
+        status=201,
+        summary="Make a serving key",
+    ),
+    Operation(
+        access="admin",
+        answer=NoneType,
+        body=NoneType,
+        codes=("key_not_found", "journal_write"),
+        group="keys",
+        handler=keys.revoke_key,
+        method="DELETE",
+        path="/api/keys/{id}",
+        status=204,
+        summary="Revoke a serving key",
+    ),
+    Operation(
+        access="admin",
+        answer=JournalStatus,
+        body=NoneType,
+        group="journal",
+        handler=journal.show_journal,
+        method="GET",
+        path="/api/journal",
+        summary="Say how the journal stands",
+    ),
+    Operation(
+        access="admin",
+        answer=journal.Verification,
+        body=NoneType,
+        description="Reads every record.",
+        group="journal",
+        handler=journal.verify_journal,
+        method="POST",
+        path="/api/journal/verify",
+        summary="Prove every chain",
+    ),
+    Operation(
+        access="admin",
+        answer=providers.Providers,
+        body=NoneType,
+        group="operation",
+        handler=providers.list_providers,
+        method="GET",
+        path="/admin/providers",
+        summary="List providers and their health",
+    ),
+    Operation(
+        access="admin",
+        answer=journal.Storage,
+        body=NoneType,
+        group="operation",
+        handler=journal.show_storage,
+        method="GET",
+        path="/admin/storage",
+        summary="Say what is stored and how it is kept",
+    ),
+    Operation(
+        access="admin",
+        answer=runtime_status.RuntimeStatus,
+        body=NoneType,
+        group="operation",
+        handler=runtime_status.show_runtime,
+        method="GET",
+        path="/admin/runtime",
+        summary="Show the process and its live calls",
+    ),
+    Operation(
+        access="admin",
+        answer=versions.Records,
+        body=NoneType,
+        group="operation",
+        handler=versions.list_records,
+        method="GET",
+        path="/admin/synthetic-models",
+        summary="Show all synthetic models in full",
+    ),
+    Operation(
+        access="observer",
+        answer=Document,
+        body=NoneType,
+        foreign_query=True,
+        group="operation",
+        handler=metrics.show_metrics,
+        media=("text/plain", "application/openmetrics-text"),
+        method="GET",
+        path="/metrics",
+        summary="Metrics for Prometheus",
+    ),
+    Operation(
+        access="open",
+        answer=health.Health,
+        body=NoneType,
+        foreign_query=True,
+        group="operation",
+        handler=health.show_health,
+        method="GET",
+        path="/healthz",
+        summary="Say whether the process lives",
+    ),
+    Operation(
+        access="open",
+        answer=health.Readiness,
+        body=NoneType,
+        codes=("not_ready",),
+        foreign_query=True,
+        group="operation",
+        handler=health.show_readiness,
+        method="GET",
+        path="/readyz",
+        summary="Say whether calls are taken",
+    ),
+    Operation(
+        access="open",
+        answer=Document,
+        body=NoneType,
+        foreign_query=True,
+        group="operation",
+        handler=show_document,
+        method="GET",
+        path="/openapi.json",
+        summary="This document",
+    ),
+    Operation(
+        access="serving",
+        answer=test_config.Installed,
+        body=bytes,
+        body_media=("application/yaml", JSON),
+        codes=("not_found", "contract_syntax", "contract_invalid", "contract_unknown_key", "contract_reference"),
+        description="Answers 404 unless the process runs with `WARDWRIGHT_ALLOW_TEST_CONFIG=1`.",
+        group="tests",
+        handler=test_config.install,
+        method="POST",
+        path="/__test/config",
+        summary="Serve these documents instead of the contract files",
+    ),
+)
+"""What the app answers."""
+
+ALL: Final = (*AT_THE_EDGE, *OPERATIONS)
+"""What clients may ask of the process, in the order of the API document."""
+
+
+@cache
+def _document(version: str) -> bytes:
+    return openapi.rendered(ALL, version)
