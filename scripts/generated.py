@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts import error_codes, house
+from scripts import error_codes, house, http_api, receipt_pages
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -59,6 +59,9 @@ class Generated:
 GENERATED: Final = (
     Generated("ARCHITECTURE.md", house.picture, mark="house"),
     Generated("docs/errors.md", error_codes.page),
+    Generated("docs/openapi.json", http_api.page),
+    Generated("docs/receipt.md", receipt_pages.page),
+    Generated("docs/receipt.schema.json", receipt_pages.schema),
 )
 
 

@@ -45,33 +45,47 @@ class Sourced(msgspec.Struct, frozen=True):
     """One claim about the caller, and who made it."""
 
     source: Source
+    """Who made the claim."""
     value: str
+    """What was claimed."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who called, as far as anyone said so. Only `tenant` and what is `trusted_auth` is proven."""
 
     agent: Sourced | None = None
+    """The agent that consumes the answer."""
     application: Sourced | None = None
+    """The application or team on whose account it runs."""
     client_request: Sourced | None = None
+    """The client's own id of the request."""
     house: Sourced | None = None
+    """The rules and people the agent works for."""
     key: str | None = None
     """The id of the serving key."""
     run: Sourced | None = None
+    """The run the call belongs to."""
     session: Sourced | None = None
+    """The session the call belongs to."""
     tags: tuple[str, ...] = ()
+    """Free words of the caller, sorted."""
     tenant: Sourced = Sourced("trusted_auth", "local")
+    """From the credential alone; `local` for keyless callers on loopback."""
     user: Sourced | None = None
+    """The person the agent works for."""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The version of the model contract that served the call."""
 
     canary: bool = False
+    """The version served beside the active one."""
     closure: str
     """The digest that names every digest taking part, and the build."""
     digest: str
+    """Of the contract's canonical bytes."""
     name: str
+    """The contract's name, without prefix."""
     variant: str | None = None
     """The arm of the prompt experiment."""
     version: str | None = None
@@ -84,7 +98,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: str = ""
     """HMAC-SHA256 of the body under the tenant's key, hex: equal bodies compare equal inside one tenant."""
     bytes: int = 0
+    """Of the body."""
     choices: int = 1
+    """Answers asked for: `n`."""
     conversation_source: str = ""
     """Where the conversation in the facts comes from."""
     error_ppm: int = 0
@@ -94,7 +110,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hops: int = 0
     """Gateways of this kind the request had passed before."""
     kind: Literal["chat", "embeddings"] = "chat"
+    """Which API was asked."""
     messages: int = 0
+    """Messages in the request."""
     model: str = ""
     """The name as asked for, prefix included."""
     postscript: bool = False
@@ -104,6 +122,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retries: int = 0
     """The client SDK's own count of retries before this call."""
     stream: bool = False
+    """The client asked for a stream."""
     tools: int = 0
     """Tools the request declares."""
 
@@ -116,7 +135,9 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed: tuple[str, ...] = ()
     """What was altered for this target: members dropped, ids mapped, foreign signatures removed."""
     contract: str
+    """The contract whose target it is: an alias leads to another than the one asked for."""
     cost_nano_usd: int = 0
+    """By the contract's prices; 0 where it names none."""
     double: bool = False
     """A scripted or replayed upstream, not a real one."""
     failure: str | None = None
@@ -126,27 +147,36 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: str | None = None
     """The provider's `system_fingerprint`."""
     http_status: int | None = None
+    """Of the upstream's answer; unset where none came."""
     message: str | None = None
     """What failed, for the operator; no secret, no address."""
     model: str
+    """What the provider calls the model."""
     provider: str
+    """The name of the provider."""
     retry_after_s: int | None = None
+    """How long the upstream asked to be left alone."""
     started_us: int
     """From the call's acceptance."""
     target: str
+    """The target's name in its contract."""
     took_us: int
+    """From the attempt's start to its end."""
     upstream_id: str | None = None
     """The provider's id of its answer."""
     upstream_model: str | None = None
     """What the provider says it ran."""
     usage: Usage = Usage()
+    """Tokens of this attempt."""
     usage_source: UsageSource = "none"
+    """Where `usage` comes from."""
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the client received."""
 
     argument_chars: int = 0
+    """Characters of tool arguments."""
     bytes: int = 0
     """Body bytes handed to the client's connection."""
     events: int = 0
@@ -154,11 +184,15 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     left: bool = False
     """The client closed before the answer was complete."""
     reasoning_chars: int = 0
+    """Characters of reasoning."""
     status: int = 0
     """The HTTP status; 499 stands for a client that left before one was sent."""
     text_chars: int = 0
+    """Characters of text."""
     tool_calls: int = 0
+    """Tool calls in the answer."""
     upstream: UpstreamFate | None = None
+    """Set where the client left."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -169,35 +203,46 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int | None = None
     """Index in `attempts`."""
     type: EventType
+    """What happened."""
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """µs from the call's acceptance, of the monotonic clock."""
 
     decided_us: int = 0
+    """To the plan: the gateway's own time before the first attempt."""
     first_byte_us: int | None = None
     """To the first byte handed to the client."""
     total_us: int = 0
+    """To the end of the answer."""
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target whose answer the client got."""
 
     context_window: int
+    """Tokens, input and output together."""
     contract: str
+    """The contract whose target it is."""
     fallback: bool = False
     """It was not the first of the plan."""
     model: str
+    """What the provider calls the model."""
     provider: str
+    """The name of the provider."""
     target: str
+    """The target's name in its contract."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `call.closed`."""
 
     attempts: tuple[Tried, ...] = ()
+    """Every attempt that was started, in order."""
     caller: Caller
+    """Who called."""
     client: Client
+    """What the client received."""
     contract: Contract | None = None
     """Unset where the name led nowhere."""
     cost_nano_usd: int = 0
@@ -205,83 +250,129 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
     events: tuple[Event, ...] = ()
+    """What happened, in order."""
     facts: RouteFacts | None = None
     """What the route decision saw; unset where the call ended before it."""
     format: int = FORMAT
+    """The version of this schema."""
     node_type: str | None = None
     """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
     plan: Plan | None = None
     """What the route decision was."""
     receipt: str
+    """The receipt's id, `rcp_…`: it sorts by the instant of the call's acceptance."""
     request: Request
+    """What was asked."""
     retry_of: str | None = None
     """The receipt of the call that this one repeats, where the client says so."""
     selected: Selected | None = None
+    """The target whose answer the client got; unset where there was none."""
     simulation: bool = False
+    """The call was planned and not made."""
     started_at: int
     """µs since the epoch, UTC."""
     status: Status
+    """How the call ended."""
     timings: Timings
+    """When the call reached which point."""
     usage: Usage = Usage()
     """Over all attempts."""
     usage_source: UsageSource = "none"
+    """Whether the tokens are the providers' own account; `estimated` where any attempt's are."""
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `call.opened`, written before the first byte of a stream."""
 
     attempt: int
+    """Index in the plan of the attempt whose answer begins."""
     caller: Caller
+    """Who called."""
     contract: str
     """The contract's digest."""
     format: int = FORMAT
+    """The version of this schema."""
     model: str
+    """What the provider calls the model."""
     name: str
     """The contract's name."""
     provider: str
+    """The name of the provider."""
     receipt: str
+    """The id of the receipt that follows."""
     started_at: int
+    """µs since the epoch, UTC."""
     target: str
+    """The target's name in its contract."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The flat row by which receipts are found. Every member is a filter of `GET /v1/receipts`."""
 
     receipt: str
+    """The receipt's id."""
     started_at: int
+    """When the call was accepted, µs since the epoch, UTC."""
     status: str
+    """How the call ended."""
     simulation: bool
+    """The call was planned and not made."""
     model: str | None
     """The contract's name."""
     asked: str
+    """The model as the caller wrote it, prefix included."""
     digest: str | None
+    """Of the contract version that served."""
     version: str | None
+    """The operator's label of that version."""
     variant: str | None
+    """The arm of the prompt experiment."""
     canary: bool
+    """The version served beside the active one."""
     kind: str
+    """`chat` or `embeddings`."""
     stream: bool
+    """The client asked for a stream."""
     tenant: str
+    """The caller's tenant."""
     key: str | None
+    """The id of the serving key; null for keyless calls."""
     application: str | None
+    """The caller's application."""
     agent: str | None
+    """The agent that consumes the answer."""
     user: str | None
+    """The person the agent works for."""
     house: str | None
+    """The rules and people the agent works for."""
     session: str | None
+    """The session the call belongs to."""
     run: str | None
+    """The run the call belongs to."""
     conversation: str | None
+    """The conversation's keyed digest, hex."""
     provider: str | None
     """Of the selected target."""
     target_model: str | None
     """What the selected provider calls its model."""
     fallback: bool
+    """The selected target was not the first of the plan."""
     attempts: int
+    """How many attempts were started."""
     error: str | None
+    """The code the client saw; null where it saw none."""
     http_status: int
+    """The status the client saw."""
     input_tokens: int
+    """Over all attempts, cached ones included."""
     output_tokens: int
+    """Over all attempts, reasoning included."""
     cost_nano_usd: int
+    """Over all attempts."""
     first_byte_us: int | None
+    """From acceptance to the first byte for the client."""
     total_us: int
+    """From acceptance to the end of the answer."""
 
 
 def _value(claim: Sourced | None) -> str | None:

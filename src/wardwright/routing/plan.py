@@ -25,7 +25,9 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a route decision may see."""
 
     agent: str | None = None
+    """The caller's agent, as in the caller's claims; so for application, house, tags and tenant."""
     application: str | None = None
+    """The caller's application."""
     capabilities: tuple[str, ...] = ()
     """What the request asks for, sorted."""
     constraints: tuple[tuple[str, ...], ...] = ()
@@ -33,8 +35,11 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     conversation: str = ""
     """The conversation's keyed digest, hex; the seed of draws."""
     cost_usd_max: str | None = None
+    """The request's `metadata.cost_usd_max`."""
     data_class: str | None = None
+    """The request's `metadata.data_class`."""
     house: str | None = None
+    """The rules and people the agent works for."""
     in_tool_loop: bool = False
     """The last message is a tool's result."""
     input_tokens: int = 0
@@ -42,12 +47,15 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_tokens: int = 0
     """The budget: what the request allows, else the contract's default."""
     region: str | None = None
+    """The request's `metadata.region`."""
     resting: tuple[tuple[str, SkipReason], ...] = ()
     """Targets (`<contract>/<target>`) that health takes out now, sorted: breaker open or rate limited."""
     step: int = 0
     """Assistant messages in the request: the index of this model call in its conversation."""
     tags: tuple[str, ...] = ()
+    """Free words of the caller, sorted."""
     tenant: str = "local"
+    """The caller's tenant."""
     turn: int = 0
     """User messages in the request less one: the index of this turn."""
 
@@ -60,18 +68,24 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lineage: tuple[str, ...]
     """The nodes passed on the way, such as `route`, `cascade[1]`, `alias:base`, `alloy[0]`."""
     model: str
+    """What the provider calls the model."""
     provider: str
+    """The name of the provider."""
     target: str
+    """The target's name in its contract."""
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One target that was not planned, and why."""
 
     contract: str
+    """The contract whose target it is."""
     detail: str = ""
     """For a person: `needs 9012 tokens, holds 8192`."""
     reason: SkipReason
+    """Why it is not tried."""
     target: str
+    """The target's name in its contract."""
 
 
 class Draw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,9 +94,11 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     index: int
     """Which throw of the conversation: the step, or for `per: turn` the turn."""
     lineage: tuple[str, ...]
+    """Where the alloy stands in the route."""
     order: tuple[int, ...]
     """Indexes of members in the order drawn."""
     strategy: str
+    """How it throws: round_robin, weighted, sequence."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,13 +107,17 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     """A code of kernel.errors.CODES."""
     message: str
+    """What the caller is told."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What will be tried, in order; what will not, and why."""
 
     attempts: tuple[Attempt, ...]
+    """Targets in the order in which they are tried."""
     draws: tuple[Draw, ...] = ()
+    """What alloys threw."""
     refusal: Refusal | None = None
     """Set exactly when there are no attempts."""
     skipped: tuple[Skip, ...] = ()
+    """Targets of the route that are not tried."""
