@@ -11,6 +11,7 @@ one: a response of one caller could be forged from that of another.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -290,7 +291,7 @@ def _failure(error: Exception, phase: Phase) -> Failure:
             return failures.CONNECT_TIMEOUT
         case httpx2.ConnectError() | httpx2.ProxyError():
             return failures.connect_failure(_root(error))
-        case httpx2.RemoteProtocolError() if "without sending complete message body" in str(error):
+        case httpx2.RemoteProtocolError() if re.match("peer (unexpectedly )?closed connection", str(error)):
             return failures.TRUNCATED  # h11's words for a body that stops early
         case httpx2.RemoteProtocolError() if "Server disconnected" in str(error):
             return failures.RESET

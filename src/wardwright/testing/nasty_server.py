@@ -328,6 +328,14 @@ async def lost_chunks(wire: Wire) -> None:
 
 
 @behaviour
+async def cut(wire: Wire) -> None:
+    """The chunked answer of `split`, and nothing of it after as many bytes as the argument says."""
+    answer = CHUNKED_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]) + chunk(b"")
+    await wire.send(answer[: int(wire.argument)])
+    wire.close()
+
+
+@behaviour
 async def bad_chunk(wire: Wire) -> None:
     await wire.send(CHUNKED_HEAD + chunk(b"one"), b"zz\r\ntwo\r\n0\r\n\r\n")
     await wire.stall()

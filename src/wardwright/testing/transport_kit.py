@@ -290,6 +290,17 @@ async def a_chunked_answer_without_its_end_is_truncated(rig: Rig) -> None:
 
 
 @case()
+async def an_answer_that_dies_at_any_byte_is_never_whole(rig: Rig) -> None:
+    answer = CHUNKED_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]) + chunk(b"")
+    for size in range(len(answer)):
+        heard = await rig.ask(f"/cut/{size}")
+        expect_failure(heard, "reset", "truncated")
+        assert (EVENTS[0] + EVENTS[1]).startswith(heard.body_bytes)
+        assert (heard.status == 200) == (size >= len(CHUNKED_HEAD))
+    assert len(rig.server.seen) == len(answer), "a request whose answer had begun was sent again"
+
+
+@case()
 async def bytes_past_the_declared_length_reach_nobody(rig: Rig) -> None:
     for path in ("/long", "/afterthought"):
         expect_whole(await rig.ask(path))
