@@ -2,7 +2,7 @@
 
 Run it over your own transport, from any test runner:
 
-    @pytest.mark.parametrize("case", transport_kit.CASES, ids=str)
+    @pytest.mark.parametrize("case", transport_kit.cases("reuse"), ids=str)
     def test_my_transport(case):
         case.run(lambda provider, credential, wheel, loop, spawn: MyTransport(...))
 
