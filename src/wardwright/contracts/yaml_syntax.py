@@ -3,8 +3,8 @@
 Rule 1: scalars mean what the core schema says, decided here: `yes`, `on` and `12:30` are text.
 Rule 2: one document says one thing in one place: no anchors, aliases, tags, merge keys, directives or repeated keys.
 Rule 3: nesting is bounded before it is followed.
-Rule 4: the Python parser is the judge. The C parser is fifteen times as fast but knows less of 1.2 (no `[env:KEY]`):
-what it refuses, and text with line breaks that it sees and 1.2 does not, is read again by the other.
+Rule 4: two parsers, one reading. The C parser is fifteen times as fast but knows less of 1.2 (no `[env:KEY]`): what it
+refuses, and text with line breaks that it sees and 1.2 does not, goes to the Python parser, whose word is the last.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def read(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
         try:
             return read_fast(text, file, depth_max)
         except MarkedYAMLError:
-            pass  # the judge may read it, and words what is wrong
+            pass  # the other may read it, and words what is wrong
     try:
-        return read_judged(text, file, depth_max)
+        return read_slow(text, file, depth_max)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Spot(1, 1) if mark is None else Spot(mark.line + 1, mark.column + 1)
@@ -78,7 +78,7 @@ def read_fast(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
     return _Reader(file, depth_max).documents(_fast_events(text))
 
 
-def read_judged(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
+def read_slow(text: str, file: str, depth_max: int) -> tuple[Tree, ...]:
     """As the Python parser reads it. Raises MarkedYAMLError too."""
     return _Reader(file, depth_max).documents(YAML(typ="safe", pure=True).parse(text))
 
