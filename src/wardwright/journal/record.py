@@ -73,20 +73,22 @@ def parse(line: bytes, upcasters: Mapping[int, Upcaster] = UPCASTERS) -> Record:
     return record
 
 
-def named(line: bytes) -> str:
-    """The id of a canonical line, proven to be the hash of the rest. Raises `journal_broken`.
+def named(line: bytes) -> tuple[str, bytes]:
+    """The id of a canonical line, proven to be the hash of the rest, and what follows it. Raises `journal_broken`.
 
     The envelope's id is the last `,"id":"` of its line: after it come members that hold no object with an `id` but in
     first place, and text in which quotes are escaped.
     """
     at = line.rfind(_ID)
+    tail = line[at + _ID_BYTES :]
     if at < 0 or line[at + _ID_BYTES - 1 : at + _ID_BYTES] != b'"':
         raise WardwrightError("journal_broken", "the line is not a record")
-    name = line[at + len(_ID) : at + _ID_BYTES - 1]
-    digest = hashlib.sha256(line[:at] + line[at + _ID_BYTES :]).hexdigest()
-    if digest.encode() != name:
+    digest = hashlib.sha256(line[:at])
+    digest.update(tail)
+    name = digest.hexdigest()
+    if line[at + len(_ID) : at + _ID_BYTES - 1] != name.encode():
         raise WardwrightError("journal_broken", "the id is not the hash of the record")
-    return digest
+    return name, tail
 
 
 def _lifted(line: bytes, upcasters: Mapping[int, Upcaster]) -> bytes:

@@ -7,7 +7,7 @@ acknowledged. Anything else that does not fit is `journal_broken`, and the chain
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -19,8 +19,16 @@ from wardwright.journal.scribe import Head
 from wardwright.journal.store import ChainKey, segment_name
 from wardwright.kernel.errors import Place, WardwrightError
 
-_ID_MEMBER_BYTES: Final = len(',"id":"') + 64 + 1
 _CALL: Final = b',"kind":"call.'
+_OPENED: Final = b',"kind":"call.opened"'
+_CHECKPOINT: Final = b',"kind":"journal.checkpoint"'
+
+
+class Content(Protocol):
+    """The bytes of a segment: `bytes`, or a mapped file."""
+
+    def find(self, sub: bytes, start: int, /) -> int: ...
+    def __getitem__(self, piece: slice, /) -> bytes: ...
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +51,7 @@ NOTHING: Final = Recovered(checkpoint=None, checkpoint_seq=0, closed=True, head=
 """A chain that has not begun."""
 
 
-def recover(key: ChainKey, segment: int, content: bytes, before: Record | None) -> Recovered:
+def recover(key: ChainKey, segment: int, content: Content, before: Record | None) -> Recovered:
     """Where a chain stands, from the bytes of its last segment and the last record of the segment before.
 
     `before` is None for the first segment alone. Raises `journal_broken` with the place.
@@ -76,29 +84,32 @@ class _Scan:
     def __init__(self, before: Record | None) -> None:
         self.sealed: Checkpoint | None = None
         self.count = 0
-        self.id = GENESIS if before is None else before.id
         self.line = b""
         self.before = before
+        self._prev = _prev(GENESIS if before is None else before.id)
         checkpoint = None if before is None else checkpoint_of(before)
         if before is not None and checkpoint is None:
             raise WardwrightError("journal_broken", "the segment before ends without a checkpoint")
         self.open = OpenCalls(() if checkpoint is None else checkpoint.seal.open)
 
     def step(self, line: bytes) -> None:
-        name = named(line)
-        mark = line.rfind(name.encode()) - len(',"id":"')
-        tail = line[mark + _ID_MEMBER_BYTES :]
-        if f'"prev":"{self.id}"'.encode() not in tail:
+        name, tail = named(line)
+        if self._prev not in tail:
             raise WardwrightError("journal_broken", "prev is not the id of the record before")
         if self.sealed is not None:
             raise WardwrightError("journal_broken", "a record follows the checkpoint that ends its segment")
         if tail.startswith(_CALL):
-            self.open.step(read(line))
-        elif tail.startswith(b',"kind":"journal.checkpoint"'):
+            self._step_call(line, tail)
+        elif tail.startswith(_CHECKPOINT):
             self.sealed = checkpoint_of(read(line))
-        self.id = name
+        self._prev = _prev(name)
         self.count += 1
         self.line = line
+
+    def _step_call(self, line: bytes, tail: bytes) -> None:
+        # A call that was never opened needs no decoding to be closed.
+        if len(self.open) or tail.startswith(_OPENED):
+            self.open.step(read(line))
 
     def recovered(self, key: ChainKey, kept: int) -> Recovered:
         before = self.before
@@ -120,3 +131,7 @@ class _Scan:
             open=self.open.calls() if self.sealed is None else self.sealed.seal.open,
             sealed=self.sealed is not None,
         )
+
+
+def _prev(name: str) -> bytes:
+    return f'"prev":"{name}"'.encode()

@@ -43,8 +43,8 @@ def columns_of(flat: type[msgspec.Struct], sought: frozenset[str] = frozenset())
 
 
 def row_of(value: msgspec.Struct) -> Row:
-    """The row of a flat Struct, booleans as 0 and 1."""
-    return tuple(int(member) if isinstance(member, bool) else member for member in msgspec.structs.astuple(value))
+    """The row of a flat Struct. Booleans come back from an index as 0 and 1."""
+    return msgspec.structs.astuple(value)
 
 
 def value_of(row: Row, flat: type[Flat]) -> Flat:

@@ -19,7 +19,10 @@ SCHEMA: Final = (
 
 
 def create_calls(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """The table of ended calls and its ways in: by time, and by each sought column and time."""
+    """The table of ended calls and its ways in: by time, and by each sought column and time.
+
+    A row without a value in a sought column costs nothing there.
+    """
     members = ", ".join(
         f'"{column.name}" {column.type.upper()}{" PRIMARY KEY NOT NULL" if column.name == "receipt" else ""}'
         for column in columns
@@ -28,5 +31,8 @@ def create_calls(columns: tuple[Column, ...]) -> tuple[str, ...]:
     return (
         f"CREATE TABLE calls ({members}, source_ INTEGER NOT NULL, segment_ INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE INDEX calls_by_time ON calls (started_at)",
-        *(f'CREATE INDEX "calls_by_{name}" ON calls ("{name}", started_at)' for name in sought),
+        *(
+            f'CREATE INDEX "calls_by_{name}" ON calls ("{name}", started_at) WHERE "{name}" IS NOT NULL'
+            for name in sought
+        ),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -120,22 +123,31 @@ def open_tail(state: Path, key: ChainKey, disk: Disk) -> tuple[ChainTail, Torn |
     if len(numbers) > 1:
         line = last_line(layout.segment_path(state, key, numbers[-2]))
         before = None if line is None else read(line)
-    content = layout.segment_path(state, key, last).read_bytes()
-    found = recover(key, last, content, before)
-    cut = _cut(state, key, last, content, found.kept, disk)
+    with _mapped(layout.segment_path(state, key, last)) as content:
+        found = recover(key, last, content, before)
+        rest = content[found.kept :]
+    cut = _cut(state, key, last, rest, found.kept, disk) if rest else None
     return ChainTail(state, key, disk, last, found), cut
 
 
-def _cut(state: Path, key: ChainKey, number: int, content: bytes, kept: int, disk: Disk) -> Torn | None:
-    rest = content[kept:]
-    if not rest:
-        return None
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """The bytes of a file, without a copy of them."""
+    with open(path, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+
+
+def _cut(state: Path, key: ChainKey, number: int, rest: bytes, kept: int, disk: Disk) -> Torn:
+    """Keep torn bytes aside, durably, before they are cut off."""
     fd = os.open(layout.torn_path(state, key, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        os.write(fd, rest)
+    with open(fd, "ab") as aside:
+        aside.write(rest)
+        aside.flush()
         os.fsync(fd)
-    finally:
-        os.close(fd)
     fd = disk.open(layout.segment_path(state, key, number))
     try:
         disk.cut(fd, kept)

@@ -226,6 +226,21 @@ def test_closing_on_a_dead_disk_says_how_much_is_missing(make: Make, loop: HandL
         writer.close()
 
 
+def test_a_segment_that_cannot_be_opened_is_tried_again(make: Make, loop: HandLoop, tmp_path: Path) -> None:
+    disk = FailingDisk()
+    disk.trouble = "open"
+    writer = make(disk=disk)
+    writer.open()
+    told: list[Exception | None] = []
+    writer.put(Entry("test", Note("rcp_1"), at=EPOCH_US, on_durable=told.append))
+    loop.turn_until(lambda: bool(told))
+    assert isinstance(told[0], WardwrightError)
+    assert told[0].code == "journal_write"
+    disk.trouble = None
+    writer.close()
+    assert kinds(tmp_path, CALLS) == ["test", "journal.checkpoint"]
+
+
 def test_a_defect_in_the_thread_is_told_to_everyone(make: Make, loop: HandLoop) -> None:
     class Defect(FailingDisk):
         def write(self, fd: int, content: memoryview) -> int:
