@@ -20,8 +20,11 @@ class Reader(Protocol):
     """Reads the answer of one attempt: upstream bytes in, client bytes out. One object an attempt."""
 
     tally: Tally
-    done: bool
-    """The upstream sent its own terminator: nothing more will come, though its connection may stay open."""
+
+    @property
+    def done(self) -> bool:
+        """The upstream sent its own terminator: nothing more will come, though its connection may stay open."""
+        ...
 
     @property
     def broken(self) -> Broken | None:

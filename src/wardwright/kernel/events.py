@@ -28,7 +28,9 @@ class ReasoningDelta(msgspec.Struct, frozen=True, tag="reasoning"):
     choice: int
     text: str
     signature: str | None = None
-    """The provider's seal over its thinking; valid for the model that made it alone."""
+    """The provider's seal over its thinking, up to the last seal; valid for the model that made it alone."""
+    cipher: str | None = None
+    """Thinking that the provider hands out encrypted; readable by the model that made it alone."""
 
 
 class RefusalDelta(msgspec.Struct, frozen=True, tag="refusal"):
