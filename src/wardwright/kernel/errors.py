@@ -40,8 +40,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         if self.file is None:
             if self.line is None:
                 return self.path or ""
-            return f"line {self.line}, column {self.column}"
-        spot = self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
+            return f"line {self.line}" if self.column is None else f"line {self.line}, column {self.column}"
+        spot = self.file if self.line is None else f"{self.file}:{self.line}"
+        spot = spot if self.line is None or self.column is None else f"{spot}:{self.column}"
         return spot if self.path is None else f"{spot} ({self.path})"
 
 
