@@ -132,6 +132,7 @@ Effect: TypeAlias = Start | Cancel | Settle | Open | Begin | Release | Close | A
 _CANCEL: Final = Cancel()
 _BEGIN: Final = Begin()
 _FINISH: Final = Finish()
+_NO_USAGE: Final = Usage()
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
 
@@ -139,9 +140,10 @@ class Machine:
     """One call. Make it when the call is accepted; drive it until `closed`."""
 
     __slots__ = (
-        "_answered_ns", "_attempt", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost", "_decided_ns",
-        "_error_body", "_events", "_facts", "_first_byte_ns", "_headers", "_http_status", "_left", "_left_tally",
-        "_node_type", "_opened", "_plan", "_reader", "_released", "_terms", "_tried", "_usage", "accepted", "closed",
+        "_answered_ns", "_attempt", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost", "_deadline_ns",
+        "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status", "_left", "_left_ns",
+        "_left_tally", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms", "_tried", "_usage",
+        "_usage_source", "accepted", "closed",
     )  # fmt: skip
 
     def __init__(self, accepted: Accepted) -> None:
@@ -163,14 +165,16 @@ class Machine:
         self._opened = False
         self._released = False
         self._left = False
+        self._left_ns: int | None = None
         self._left_tally: tuple[int, int, int, int, int] | None = None
         self._decided_ns = accepted.now_ns
         self._first_byte_ns: int | None = None
         self._client_bytes = 0
         self._cost = 0
-        self._usage = Usage()
+        self._usage = _NO_USAGE
+        self._usage_source: rc.UsageSource = "none"
         self._tried: list[rc.Tried] = []
-        self._events: list[rc.Event] = [_ACCEPTED]
+        self._deadline_ns: int | None = None
 
     # -- inputs ------------------------------------------------------------------------------------------------------
 
@@ -193,7 +197,6 @@ class Machine:
         """The route is planned; `terms` stand beside `plan.attempts`."""
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
         self._decided_ns = now_ns
-        self._note("decided", now_ns)
         if plan.refusal is not None:
             return self._refuse("refused", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
         if self.accepted.simulation:
@@ -211,7 +214,6 @@ class Machine:
         self._answered_ns = now_ns
         self._http_status = status
         self._headers = headers
-        self._note("answer_started", now_ns, self._attempt)
         if 200 <= status < 300:
             accepted = self.accepted
             planned = self.planned(None)
@@ -268,7 +270,7 @@ class Machine:
         """The call's own deadline has passed."""
         if self.closed:
             return _NOTHING
-        self._note("deadline_passed", now_ns)
+        self._deadline_ns = now_ns
         self._end_attempt(now_ns, failure="total_timeout", message="the call's deadline passed")
         abandoned = Settle(self._attempt, ok=False)
         if self._left:
@@ -281,7 +283,7 @@ class Machine:
         if self.closed or self._left:
             return _NOTHING
         self._left = True
-        self._note("client_left", now_ns)
+        self._left_ns = now_ns
         if self._attempt < 0:
             return (self._close_left(now_ns, None),)
         if self._terms[self._attempt].drain:
@@ -327,7 +329,6 @@ class Machine:
         self._reader = None
         self._error_body = b""
         self._changed = ()
-        self._note("attempt_started", now_ns, attempt)
         return (Start(attempt),)
 
     def _release(self, data: bytes, now_ns: int) -> tuple[Effect, ...]:
@@ -336,7 +337,6 @@ class Machine:
             return (Release(data),)
         self._released = True
         self._first_byte_ns = now_ns
-        self._note("released", now_ns, self._attempt)
         return (*self._open(), Release(data))
 
     def _open(self) -> tuple[Effect, ...]:
@@ -386,7 +386,6 @@ class Machine:
         return self._failed(Failure(kind=kind, message=broken.message), now_ns)
 
     def _failed(self, failure: Failure, now_ns: int, *, fall_through: bool = False) -> tuple[Effect, ...]:
-        self._note("attempt_failed", now_ns, self._attempt)
         self._end_attempt(
             now_ns, failure=failure.kind, message=failure.message, retry_after_s=failure.retry_after_s,
             http_status=failure.status,
@@ -444,9 +443,6 @@ class Machine:
 
     # -- the record --------------------------------------------------------------------------------------------------
 
-    def _note(self, type_: rc.EventType, now_ns: int, attempt: int | None = None) -> None:
-        self._events.append(rc.Event(at_us=(now_ns - self.accepted.now_ns) // 1000, attempt=attempt, type=type_))
-
     def _end_attempt(
         self,
         now_ns: int,
@@ -464,10 +460,10 @@ class Machine:
         tally = None if self._reader is None else self._reader.tally
         usage, source = self._usage_of(tally)
         cost = 0 if terms.rates is None else cost_nano_usd(usage, terms.rates)
-        self._usage = usage if not self._tried else self._usage + usage
+        self._usage = self._usage + usage if self._tried else usage
         self._cost += cost
-        if failure is None and not self._left:
-            self._note("attempt_finished", now_ns, self._attempt)
+        if source != "none" and self._usage_source != "estimated":
+            self._usage_source = source
         began = self._began_ns
         self._tried.append(
             rc.Tried(
@@ -477,7 +473,7 @@ class Machine:
                 cost_nano_usd=cost,
                 double=terms.double,
                 failure=failure,
-                finish=() if tally is None else tuple(tally.finish[key] for key in sorted(tally.finish)),
+                finish=() if tally is None else _reasons(tally),
                 fingerprint=None if tally is None else tally.system_fingerprint,
                 http_status=self._http_status if http_status is None else http_status,
                 message=message,
@@ -496,11 +492,11 @@ class Machine:
 
     def _usage_of(self, tally: Tally | None) -> tuple[Usage, rc.UsageSource]:
         if tally is None:
-            return Usage(), "none"
+            return _NO_USAGE, "none"
         if tally.usage is not None:
             return tally.usage, "reported"
         if tally.events == 0:
-            return Usage(), "none"
+            return _NO_USAGE, "none"
         assert self._facts is not None
         output = -(-(tally.text_chars + tally.argument_chars + tally.refusal_chars) // CHARS_PER_TOKEN)
         reasoning = -(-tally.reasoning_chars // CHARS_PER_TOKEN)
@@ -527,7 +523,6 @@ class Machine:
     ) -> Close:
         self.closed = True
         accepted = self.accepted
-        self._note("closed", now_ns)
         received = self._counts() if self._released or status_word == "completed" else (0, 0, 0, 0, 0)
         if self._left_tally is not None:
             received = self._left_tally if self._released else (0, 0, 0, 0, 0)
@@ -541,7 +536,7 @@ class Machine:
                     argument_chars=arguments,
                     bytes=self._client_bytes,
                     events=events if accepted.request.stream else 0,
-                    left=self._left,
+                    left_us=None if self._left_ns is None else (self._left_ns - accepted.now_ns) // 1000,
                     reasoning_chars=reasoning,
                     status=status,
                     text_chars=text,
@@ -551,7 +546,6 @@ class Machine:
                 contract=self._contract,
                 cost_nano_usd=self._cost,
                 error=error,
-                events=tuple(self._events),
                 facts=self._facts,
                 node_type=self._node_type,
                 plan=self._plan,
@@ -563,6 +557,7 @@ class Machine:
                 started_at=accepted.started_at,
                 status=status_word,
                 timings=rc.Timings(
+                    deadline_us=None if self._deadline_ns is None else (self._deadline_ns - accepted.now_ns) // 1000,
                     decided_us=(self._decided_ns - accepted.now_ns) // 1000,
                     first_byte_us=None
                     if self._first_byte_ns is None
@@ -570,7 +565,7 @@ class Machine:
                     total_us=total_us,
                 ),
                 usage=self._usage,
-                usage_source=self._usage_source(),
+                usage_source=self._usage_source,
             )
         )
 
@@ -593,11 +588,8 @@ class Machine:
             target=planned.target,
         )
 
-    def _usage_source(self) -> rc.UsageSource:
-        sources = {tried.usage_source for tried in self._tried}
-        if "estimated" in sources:
-            return "estimated"
-        return "reported" if "reported" in sources else "none"
 
-
-_ACCEPTED: Final = rc.Event(at_us=0, type="accepted")
+def _reasons(tally: Tally) -> tuple[str, ...]:
+    """Finish reasons by choice."""
+    finish = tally.finish
+    return tuple(finish.values()) if len(finish) == 1 else tuple(finish[choice] for choice in sorted(finish))

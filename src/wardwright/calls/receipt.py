@@ -34,12 +34,6 @@ UsageSource: TypeAlias = Literal["reported", "estimated", "none"]
 UpstreamFate: TypeAlias = Literal["cancelled", "drained"]
 """What became of the upstream's answer when the client left."""
 
-EventType: TypeAlias = Literal[
-    "accepted", "decided", "attempt_started", "answer_started", "attempt_failed", "attempt_finished", "released",
-    "client_left", "deadline_passed", "closed",
-]  # fmt: skip
-"""The steps of the call machine."""
-
 
 class Sourced(msgspec.Struct, frozen=True):
     """One claim about the caller, and who made it."""
@@ -181,8 +175,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body bytes handed to the client's connection."""
     events: int = 0
     """Events of the stream."""
-    left: bool = False
-    """The client closed before the answer was complete."""
+    left_us: int | None = None
+    """When the client closed before the answer was complete, from the call's acceptance; unset: it did not."""
     reasoning_chars: int = 0
     """Characters of reasoning."""
     status: int = 0
@@ -195,20 +189,11 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set where the client left."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One step of the call machine, in order."""
-
-    at_us: int
-    """From the call's acceptance."""
-    attempt: int | None = None
-    """Index in `attempts`."""
-    type: EventType
-    """What happened."""
-
-
 class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """µs from the call's acceptance, of the monotonic clock."""
 
+    deadline_us: int | None = None
+    """When the call's own deadline passed, if it did."""
     decided_us: int = 0
     """To the plan: the gateway's own time before the first attempt."""
     first_byte_us: int | None = None
@@ -249,7 +234,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Over all attempts."""
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
-    events: tuple[Event, ...] = ()
     """What happened, in order."""
     facts: RouteFacts | None = None
     """What the route decision saw; unset where the call ended before it."""

@@ -12,8 +12,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from wardwright.calls import receipt as rc
 from wardwright.calls.machine import Terms
-from wardwright.contracts.model import Canary, ModelContract, Price, Target
+from wardwright.contracts.model import Canary, ModelContract, Price, Target, Transforms
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
 from wardwright.dialects.voice import Voice
@@ -42,6 +43,8 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an attempt at one target needs."""
 
     endpoint: Endpoint
+    key: str
+    """`<contract>/<target>`."""
     target: Target
     terms: Terms
     transport: Transport
@@ -57,7 +60,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     node_type: str
     route: Route
+    stamp: rc.Contract
+    """What receipts say of this version, outside experiments."""
     tokenizer: TokenCounter | None
+    transforms: bool
+    """The contract puts text around the caller's messages."""
 
     def resting(self, rests: Mapping[Endpoint, SkipReason]) -> tuple[tuple[str, SkipReason], ...]:
         """Which of this version's targets rest, in the form that facts take."""
@@ -144,6 +151,7 @@ def compile_version(
             )
         aims[candidate.contract, target.name] = Aim(
             endpoint=(target.provider, target.model),
+            key=f"{candidate.contract}/{target.name}",
             target=target,
             terms=Terms(
                 context_window=target.context_window,
@@ -163,7 +171,9 @@ def compile_version(
         digest=digest,
         node_type=type(contract.route).__struct_config__.tag,  # type: ignore[arg-type]
         route=route,
+        stamp=rc.Contract(closure=closure, digest=digest, name=contract.name, version=contract.version),
         tokenizer=load_tokenizer(paths[0]) if paths else None,
+        transforms=contract.transforms != Transforms(),
     )
 
 

@@ -60,22 +60,22 @@ class HealthBoard:
         breaker = self._breakers.get(endpoint)
         return breaker is None or breaker.admits(now)
 
-    def settle(self, endpoint: Endpoint, failure: Failure | None, *, ok: bool, now: float) -> None:
-        """The end of an attempt: answered, failed, or neither (abandoned)."""
+    def settle(self, endpoint: Endpoint, failure: Failure | None, *, began: float, ok: bool, now: float) -> None:
+        """The end of an attempt that began at `began`: answered, failed, or neither (abandoned)."""
         breaker = self._breakers.get(endpoint)
         if breaker is None or (failure is not None and failure.kind in _NEVER_SENT):
             return
         if failure is None:
             if ok:
-                breaker.record(True, now)
+                breaker.record(True, now, began)
             else:
-                breaker.abandoned()
+                breaker.abandoned(began)
             return
         if failure.kind == "rate_limited" or failure.retry_after_s is not None:
             wait = RATE_LIMIT_REST_S if failure.retry_after_s is None else failure.retry_after_s
             breaker.rest_until(now + wait, now)
         else:
-            breaker.record(failure.kind in _NOT_TO_BLAME, now)
+            breaker.record(failure.kind in _NOT_TO_BLAME, now, began)
         if breaker.resting(now) is not None:
             self._suspects[endpoint] = breaker
 

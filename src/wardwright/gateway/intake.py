@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
+import msgspec
+
 from wardwright.calls import receipt as rc
 from wardwright.calls.facts import chat_facts, embeddings_facts, variant_of
 from wardwright.contracts.activation import canary_serves
-from wardwright.contracts.model import Transforms, Variant
+from wardwright.contracts.model import Variant
 from wardwright.dialects.openai_request import (
     ChatHead,
     EmbeddingsHead,
@@ -36,8 +38,6 @@ from wardwright.routing.plan import RouteFacts, SkipReason
 from wardwright.routing.tokens import UNCALIBRATED_PPM, Estimate, estimate_chat
 
 Kind: TypeAlias = Literal["chat", "embeddings"]
-
-_UNTOUCHED: Final = Transforms()
 
 _HOPS: Final = b"x-wardwright-hops"
 _RETRIES: Final = b"x-stainless-retry-count"
@@ -117,7 +117,7 @@ class Intake:
             )
         served = self._served(catalog, head.model)
         chat = head if isinstance(head, ChatHead) else None
-        declared, client = session_headers(self._headers.items())
+        declared, client = session_headers(self._headers)
         session = None if head.metadata is None else head.metadata.get("session_id")
         conversation = conversation_of(
             secret,
@@ -137,16 +137,12 @@ class Intake:
             if canary_serves(rule, beside.digest, conversation.digest, facts):
                 version, canary = beside, True
                 facts = self._facts(version, conversation.digest, calibrations, rests)
-        contract = version.contract
-        self.contract = rc.Contract(
-            canary=canary,
-            closure=version.closure,
-            digest=version.digest,
-            name=contract.name,
-            variant=None if self._variant is None else self._variant.name,
-            version=contract.version,
-        )
-        return version, self.contract, facts
+        stamp = version.stamp
+        if canary or self._variant is not None:
+            variant = None if self._variant is None else self._variant.name
+            stamp = msgspec.structs.replace(stamp, canary=canary, variant=variant)
+        self.contract = stamp
+        return version, stamp, facts
 
     def request(self) -> rc.Request:
         """What the receipt says was asked."""
@@ -195,7 +191,7 @@ class Intake:
     ) -> RouteFacts:
         """The facts under one version: its operator's text is around the messages before anything is estimated."""
         head = self.head
-        if version.contract.transforms != _UNTOUCHED and isinstance(head, ChatHead):
+        if version.transforms and isinstance(head, ChatHead):
             self._transform(version, conversation)
         constraints = () if self.key is None or not self.key.targets else (self.key.targets,)
         resting = version.resting(rests) if rests else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol, assert_never
+from typing import Any, Final, Protocol
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import (
@@ -29,7 +29,7 @@ from wardwright.calls.machine import (
 from wardwright.dialects.exchange import Exchange, Failure, Headers
 from wardwright.dialects.openai_wire import error_event
 from wardwright.dialects.voice import Ask
-from wardwright.gateway.catalog import Version
+from wardwright.gateway.catalog import Aim, Version
 from wardwright.gateway.client import Client
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake
@@ -61,8 +61,8 @@ class Live:
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
     __slots__ = (
-        "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_opened", "_queue", "_waits",
-        "deadline_s", "machine", "version",
+        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_opened",
+        "_queue", "_waits", "deadline_s", "machine", "version",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,10 @@ class Live:
         self._opened: Entry | None = None
         self._queue: deque[Effect] | None = None
         """Effects that wait for the journal; None while nothing waits."""
+        self._aim: Aim | None = None
+        """Of the attempt that runs or ran last."""
+        self._began = 0.0
+        """When it started, in monotonic seconds."""
         self._begun = False
         self._waits = gateway.posture.durability == "before_response"
         self.deadline_s = 0 if version is None else version.contract.deadline_s
@@ -149,50 +153,41 @@ class Live:
                 self._queue = deque(effects[place + 1 :])
                 return
 
-    def _carry(self, effect: Effect) -> bool:
+    def _carry(self, effect: Effect) -> bool | None:
         """Carry out one effect; True if what follows must wait for the journal."""
-        match effect:
-            case Release():
-                if self._client is not None:
-                    self._client.send(effect.data)
-            case Start():
-                self._start(effect.attempt)
-            case Settle():
-                self._settle(effect)
-            case Close():
-                return self._close(effect.receipt)
-            case Answer():
-                if self._client is not None:
-                    self._client.answer(effect.body, self._headers())
-                    self._client = None
-            case Begin():
-                if self._client is not None:
-                    self._begun = True
-                    self._client.begin(self._headers())
-            case Open():
-                return self._open(effect.opened)
-            case Finish():
-                if self._client is not None:
-                    self._client.finish()
-                    self._client = None
-            case Cancel():
-                if self._exchange is not None:
-                    self._exchange.cancel()
-                    self._exchange = None
-            case Refuse():
-                self._refuse(effect.error, effect.retry_after_s)
-            case Break():
-                self._break(effect.error)
-            case _:
-                assert_never(effect)
-        return False
+        return _CARRIED[type(effect)](self, effect)
 
-    def _start(self, index: int) -> None:
+    def _release(self, effect: Release) -> None:
+        if self._client is not None:
+            self._client.send(effect.data)
+
+    def _answer(self, effect: Answer) -> None:
+        if self._client is not None:
+            self._client.answer(effect.body, self._headers())
+            self._client = None
+
+    def _begin(self, _: Begin) -> None:
+        if self._client is not None:
+            self._begun = True
+            self._client.begin(self._headers())
+
+    def _finish(self, _: Finish) -> None:
+        if self._client is not None:
+            self._client.finish()
+            self._client = None
+
+    def _cancel(self, _: Cancel) -> None:
+        if self._exchange is not None:
+            self._exchange.cancel()
+            self._exchange = None
+
+    def _start(self, effect: Start) -> None:
         gateway, machine, version = self._gateway, self.machine, self.version
         assert version is not None
-        planned = machine.planned(index)
-        aim = version.aims[planned.contract, planned.target]
-        if not gateway.health.admits(aim.endpoint, gateway.now()):
+        planned = machine.planned(effect.attempt)
+        self._aim = aim = version.aims[planned.contract, planned.target]
+        self._began = now = gateway.now()
+        if not gateway.health.admits(aim.endpoint, now):
             self.carry(machine.failed(_RESTING, gateway.clock.monotonic_ns()))
             return
         request = machine.accepted.request
@@ -205,12 +200,12 @@ class Live:
                     model=planned.model,
                     output_tokens=machine.output_tokens,
                     stream=request.stream,
-                    target=f"{planned.contract}/{planned.target}",
+                    target=aim.key,
                     unsupported=aim.target.unsupported_parameters,
                 )
             )
         except WardwrightError as error:
-            gateway.health.settle(aim.endpoint, None, ok=False, now=gateway.now())
+            gateway.health.settle(aim.endpoint, None, began=now, ok=False, now=now)
             self.carry(machine.unsayable(error, gateway.clock.monotonic_ns()))
             return
         if spoken.changed:
@@ -218,19 +213,16 @@ class Live:
         self._exchange = aim.transport.start(spoken.request, self)
 
     def _settle(self, effect: Settle) -> None:
-        version = self.version
-        assert version is not None
-        planned = self.machine.planned(effect.attempt)
         gateway = self._gateway
-        gateway.health.settle(
-            version.aims[planned.contract, planned.target].endpoint, effect.failure, ok=effect.ok, now=gateway.now()
-        )
+        assert self._aim is not None
+        gateway.health.settle(self._aim.endpoint, effect.failure, began=self._began, ok=effect.ok, now=gateway.now())
 
-    def _open(self, opened: rc.Opened) -> bool:
-        self._opened = self._write(rc.OPENED, opened, opened.started_at, ())
+    def _open(self, effect: Open) -> bool:
+        self._opened = self._write(rc.OPENED, effect.opened, effect.opened.started_at, ())
         return self._waits
 
-    def _close(self, receipt: rc.Receipt) -> bool:
+    def _close(self, effect: Close) -> bool:
+        receipt = effect.receipt
         ended_at = receipt.started_at + receipt.timings.total_us
         self._write(rc.CLOSED, receipt, ended_at, () if self._opened is None else (("intent", self._opened),))
         self._gateway.closed(receipt, self._calibration_ppm)
@@ -269,18 +261,18 @@ class Live:
         self._queue = None
         self.carry(self.machine.abandon(error, self._gateway.clock.monotonic_ns()))
         if self._begun:
-            self._break(error)
+            self._break(Break(error))
         else:
-            self._refuse(error, None)
+            self._refuse(Refuse(error))
 
-    def _refuse(self, error: WardwrightError, retry_after_s: int | None) -> None:
+    def _refuse(self, effect: Refuse) -> None:
         if self._client is not None:
-            self._client.refuse(error, self.machine.accepted.receipt, retry_after_s)
+            self._client.refuse(effect.error, self.machine.accepted.receipt, effect.retry_after_s)
             self._client = None
 
-    def _break(self, error: WardwrightError) -> None:
+    def _break(self, effect: Break) -> None:
         if self._client is not None:
-            self._client.send(error_event(error, self.machine.accepted.receipt))
+            self._client.send(error_event(effect.error, self.machine.accepted.receipt))
             self._client.finish()
             self._client = None
 
@@ -291,3 +283,19 @@ class Live:
             planned = self.machine.planned(None)
             lines += b"x-wardwright-selected-model: %b/%b\r\n" % (planned.provider.encode(), planned.model.encode())
         return lines
+
+
+_CARRIED: Final[dict[type[Effect], Callable[[Live, Any], bool | None]]] = {
+    Answer: Live._answer,
+    Begin: Live._begin,
+    Break: Live._break,
+    Cancel: Live._cancel,
+    Close: Live._close,
+    Finish: Live._finish,
+    Open: Live._open,
+    Refuse: Live._refuse,
+    Release: Live._release,
+    Settle: Live._settle,
+    Start: Live._start,
+}
+"""How each effect is carried out; a test holds the table against the union."""

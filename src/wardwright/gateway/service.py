@@ -36,6 +36,9 @@ from wardwright.routing.planner import plan
 RECENT_FAILURES_MAX: Final = 4096
 """Failed calls that are remembered so that an SDK's repetition can name them in `retry_of`."""
 
+LESSONS_SKIPPED: Final = 8
+"""Of so many calls with a count from the provider, one is learned from: enough for a ratio that drifts slowly."""
+
 _OWN_TOKEN: Final = TOKEN_PREFIX.encode()
 
 
@@ -75,6 +78,8 @@ class Gateway:
         """Where defects go: a log with their trace."""
         self.tenant_keys = tenant_keys
         self.writer = writer
+        self._lessons = 0
+        """Calls whose estimate could be compared with the provider's count."""
         self._luck = luck
         self._recent_failures: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._secrets: dict[bytes, Keyed] = {}
@@ -130,9 +135,12 @@ class Gateway:
         contract, facts = receipt.contract, receipt.facts
         assert contract is not None
         assert facts is not None
-        known = self.calibrations.get(contract.name) or Calibration()
+        known = self.calibrations.get(contract.name)
+        self._lessons += 1
+        if known is not None and self._lessons % LESSONS_SKIPPED:
+            return
         reported = receipt.attempts[-1].usage.input_total
-        self.calibrations[contract.name] = known.learn(facts.input_tokens, reported, calibration_ppm)
+        self.calibrations[contract.name] = (known or Calibration()).learn(facts.input_tokens, reported, calibration_ppm)
 
     def authenticate(self, headers: Headers) -> Key | None:
         """The serving key of a request, or None for keyless access where the gateway allows it.

@@ -16,7 +16,7 @@ from words never meet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from wardwright.routing.draw import Keyed
@@ -39,9 +39,6 @@ CLIENT_SESSION_HEADERS: Final[dict[bytes, str]] = {
 
 FIRST_MESSAGE_CHARS_MAX: Final = 512
 """Of a long first message, this much of its beginning and as much of its end are digested, and its length."""
-
-_RANKS: Final = {name: rank for rank, name in enumerate(CLIENT_SESSION_HEADERS)}
-_UNKNOWN: Final = len(_RANKS)
 
 
 class Conversation(NamedTuple):
@@ -80,17 +77,15 @@ def conversation_of(
     return Conversation(key.digest(message.encode("utf-8", "surrogatepass")).hex(), source)
 
 
-def session_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:
-    """What the headers (names in lower case) say: the declared session, and the known client's."""
-    declared: str | None = None
+def session_headers(headers: Mapping[bytes, bytes]) -> tuple[str | None, str | None]:
+    """What the headers (by name in lower case) say: the declared session, and the known client's."""
+    declared = headers.get(SESSION_HEADER)
     client: str | None = None
-    best = _UNKNOWN
-    for name, value in headers:
-        if name == SESSION_HEADER:
-            declared = value.decode("latin-1")
-        elif name in _RANKS and _RANKS[name] < best and value:
-            best, client = _RANKS[name], value.decode("latin-1")
-    return declared, client
+    if not CLIENT_SESSION_HEADERS.keys().isdisjoint(headers):
+        said = (headers[name] for name in CLIENT_SESSION_HEADERS if headers.get(name))
+        first = next(said, None)
+        client = None if first is None else first.decode("latin-1")
+    return None if declared is None else declared.decode("latin-1"), client
 
 
 class Place(NamedTuple):

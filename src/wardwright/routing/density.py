@@ -111,7 +111,7 @@ def weigh(data: bytes) -> Density:
         stride, last = length - _SLICE_BYTES, SLICES - 1
         data = b"".join([data[at : at + _SLICE_BYTES] for at in [stride * n // last for n in range(SLICES)]])
         size = SAMPLE_BYTES
-    if b"\\u" in data:
+    if b"\\" in data and b"\\u" in data:  # a search for one byte is many times faster than for two
         data = _read(data)
     weights = data.translate(WEIGHTS)
     weight = 0

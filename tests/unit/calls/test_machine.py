@@ -21,6 +21,7 @@ from wardwright.calls.machine import (
     Start,
 )
 from wardwright.calls.receipt import Receipt
+from wardwright.calls.story import events_of
 from wardwright.dialects.exchange import Failure
 from wardwright.kernel.errors import WardwrightError
 from wardwright.routing.plan import Plan, Refusal
@@ -55,8 +56,8 @@ def test_a_whole_answer_is_settled_recorded_and_then_given() -> None:
     assert receipt.timings.total_us == 4000
     assert receipt.selected is not None
     assert (receipt.selected.target, receipt.selected.fallback) == ("t0", False)
-    assert [event.type for event in receipt.events] == [
-        "accepted", "decided", "attempt_started", "answer_started", "attempt_finished", "closed",
+    assert [event.type for event in events_of(receipt)] == [
+        "accepted", "decided", "attempt_started", "answer_started", "released", "attempt_finished", "closed",
     ]  # fmt: skip
 
 
@@ -209,7 +210,7 @@ def test_a_client_that_leaves_cancels_the_upstream_and_is_no_failure_of_it() -> 
     assert effects[0] == Cancel()
     assert effects[1] == Settle(0, ok=False)
     receipt = receipt_of(effects)
-    assert (receipt.status, receipt.client.left, receipt.client.upstream) == ("client_left", True, "cancelled")
+    assert (receipt.status, receipt.client.left_us, receipt.client.upstream) == ("client_left", 4000, "cancelled")
     assert receipt.client.text_chars == 3
     assert receipt.attempts[0].failure is None
     assert call.event(SECOND, 5 * MS) == ()
