@@ -225,7 +225,7 @@ class Author:
 
 def as_yaml(document: object, luck: random.Random) -> str:
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = luck.choice([True, False, None])
+    yaml.default_flow_style = False  # in flow style ruamel writes some texts so that it cannot read them back
     yaml.width = luck.choice([40, 4000])
     stream = io.StringIO()
     yaml.dump(document, stream)
