@@ -37,6 +37,14 @@ def fragment(index: Any, **members: Any) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, **members}]}
 
 
+def repeat_role(body: Any) -> Any:
+    """As Ollama and OpenRouter write it."""
+    if isinstance(body, bytes) or not isinstance(body.get("choices"), list):
+        return body
+    entries = [{**entry, "delta": {"role": "assistant", **entry["delta"]}} for entry in body["choices"]]
+    return {**body, "choices": entries}
+
+
 TEXTS = st.builds(lambda text: chunk({"content": text}), TEXT)
 REASONING = st.builds(lambda text: chunk({"reasoning_content": text}), TEXT)
 ARGUMENTS = st.builds(lambda text: chunk(fragment(0, function={"arguments": text})), TEXT)
@@ -98,6 +106,8 @@ def streams(draw: st.DrawFn) -> list[bytes]:
         late = st.one_of(PLAIN, st.just({"choices": [], "usage": {"prompt_tokens": 1}}))
         bodies += draw(st.lists(late, max_size=2))
     style = draw(st.sampled_from(["head", "head", "tail", "split", "spaced", "mixed"]))
+    if draw(st.integers(0, 3)) == 3:
+        bodies = [repeat_role(body) for body in bodies]
     ticks = draw(st.sampled_from([0, 0, 3]))
     created = 5
     events: list[bytes] = []

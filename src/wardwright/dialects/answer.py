@@ -38,7 +38,7 @@ class Tally(msgspec.Struct):
     """What one attempt sent, counted in characters (code points) as the client received them."""
 
     events: int = 0
-    """Events of the upstream that carried a value; 1 for a whole answer."""
+    """Events of the upstream that carried a value; 1 for a whole answer; kernel events for other dialects."""
     text_chars: int = 0
     reasoning_chars: int = 0
     refusal_chars: int = 0

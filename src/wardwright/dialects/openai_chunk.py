@@ -332,6 +332,7 @@ def _renumbered(raw: msgspec.Raw, placed: list[Placed]) -> msgspec.Raw:
             function.setdefault("arguments", msgspec.Raw(b'""'))
         else:
             fragment.pop("id", None)
+            fragment.pop("type", None)
         if place.name is None:
             function.pop("name", None)
         else:

@@ -3,7 +3,7 @@
 A server writes the chunks of a stream with one piece of code: `id`, `object`, `created` and `model` stand in the same
 place with the same value. Where they stand before `choices`, everything up to there is the *head*; where they stand
 after it, everything from the first of them on is the *tail*. Exchanging either gives the client's chunk without looking
-at what lies between.
+at what lies between. Servers that say the role again in every delta have a longer head, exchanged for one without it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Shape: TypeAlias = Literal["usage absent", "usage null", "usage either"]
 usage and so must find `usage: null` in every chunk."""
 
 _CHOICES: Final = b'"choices":'
+_DELTA: Final = b'"choices":[{"index":0,"delta":{'
+_ROLE: Final = b'"role":"assistant",'
 _IDENTITY: Final = (b',"id":', b',"object":', b',"created":', b',"model":')
 _DECISIVE: Final = ("choices", "usage", "error")
 """Members that no frame may hold: they decide what becomes of a chunk."""
@@ -31,10 +33,20 @@ _encode = msgspec.json.Encoder().encode
 class Frame:
     """What to exchange for what. `opening` begins with `data: `, `closing` ends with the blank line."""
 
-    __slots__ = ("between", "closing", "opening", "our_closing", "our_opening", "our_seam", "seam", "shape")
+    __slots__ = ("between", "closing", "inner", "opening", "our_closing", "our_opening", "our_seam", "seam", "shape")
 
-    def __init__(self, shape: Shape, opening: bytes, closing: bytes, our_opening: bytes, our_closing: bytes) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        opening: bytes,
+        closing: bytes,
+        our_opening: bytes,
+        our_closing: bytes,
+        inner: bytes = b"{",
+    ) -> None:
         self.shape = shape
+        self.inner = inner
+        """What makes JSON of a between again, with `}` behind it."""
         self.opening = opening
         self.closing = closing
         self.our_opening = our_opening
@@ -72,6 +84,20 @@ def learn(payload: bytes, identity: Identity, *, include_usage: bool) -> Frame |
     if ours is None:
         return None
     return Frame(shape, b"data: {", tail + b"\n\n", b"data: {", b"," + ours[1:-1] + end + b"\n\n")
+
+
+def with_role(frame: Frame, payload: bytes) -> Frame | None:
+    """The longer frame of a stream whose deltas all say the role; None if this chunk of the frame does not."""
+    if not payload.startswith(frame.opening[6:] + _DELTA + _ROLE):
+        return None
+    return Frame(
+        frame.shape,
+        frame.opening + _DELTA + _ROLE,
+        frame.closing,
+        frame.our_opening + _DELTA,
+        frame.our_closing,
+        b"{" + _DELTA,
+    )
 
 
 def _exchanged(part: bytes, identity: Identity) -> bytes | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from wardwright.dialects.answer import DONE, Identity
 from wardwright.dialects.openai_chunk import ChunkRepair
-from wardwright.dialects.openai_frame import Frame, Shape, learn
+from wardwright.dialects.openai_frame import Frame, Shape, learn, with_role
 from wardwright.dialects.sse import EVENT_BYTES_MAX, LineEnds, read_block
 from wardwright.kernel.events import Broken
 
@@ -49,7 +49,7 @@ class _PlainFragment(msgspec.Struct, gc=False):
     index: int
     function: _PlainFunction
     id: None = None
-    type: Literal["function"] | None = None
+    type: Literal["function"] = "function"
 
 
 class _PlainDelta(msgspec.Struct, gc=False):
@@ -220,18 +220,21 @@ class OpenAIRelay:
         if payload.startswith(b"[DONE]"):
             self.done = True
             return False
+        role_is_said = 0 in self._repair.choices
         if released := self._repair.take(payload):
             out.append(b"data: %b\n\n" % released)
-            return self._learn(payload)
+            return self._learn(payload, role_is_said)
         return False
 
-    def _learn(self, payload: bytes) -> bool:
-        if self._learnt_in_vain >= _LEARN_IN_VAIN_MAX or self._repair.finished:
+    def _learn(self, payload: bytes, role_is_said: bool) -> bool:
+        if self._learnt_in_vain >= _LEARN_IN_VAIN_MAX or self._repair.finished or b"\n" in payload:
             return False
-        if (self._frame is not None and self._frame.fits(payload)) or b"\n" in payload:
-            return False
-        frame = learn(payload, self._repair.identity, include_usage=self._repair.include_usage)
-        self._learnt_in_vain += 1
+        frame = self._frame
+        if frame is None or not frame.fits(payload):
+            self._learnt_in_vain += 1
+            frame = learn(payload, self._repair.identity, include_usage=self._repair.include_usage)
+        else:
+            frame = with_role(frame, payload) if role_is_said else None
         if frame is None:
             return False
         self._frame = frame
@@ -252,7 +255,7 @@ class OpenAIRelay:
         if not (run.isascii() or _is_utf8(run)):
             return b""
         try:
-            chunks = self._decode(b"{%b}" % b"}\n{".join(pieces))
+            chunks = self._decode(b"%b%b}" % (frame.inner, (b"}\n" + frame.inner).join(pieces)))
         except _UNREADABLE:
             return b""
         # `}\n{` cannot stand inside a value, so a line holds at least one; as many values as lines: each holds one.

@@ -28,7 +28,8 @@ class Fragment(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: Function | None = None
-    type: str | None = None
+    type: str | msgspec.UnsetType | None = msgspec.UNSET
+    """Told apart from null: the SDK's accumulator lets a later null overwrite the type."""
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +106,12 @@ class ToolCalls:
         further = name if name and name != call.name else None
         if further:
             call.name += further
-        clean = fragment.index == known and not fragment.id and name == (further or "")
+        clean = (
+            fragment.index == known
+            and not fragment.id
+            and name == (further or "")
+            and (fragment.type is msgspec.UNSET or fragment.type == "function")
+        )
         return Placed(known, False, None, further, clean)
 
     def _opens(self, known: int, upstream_id: str, name: str) -> bool:
