@@ -190,8 +190,6 @@ class OpenAIRelay:
 
     def _plain_until(self, block: bytes, start: int) -> int:
         """Where chunks may be plain up to: the event that finishes, else the end. A guess that `_run` makes good."""
-        if self._repair.finished:
-            return start
         end = len(block)
         if end - start > _BATCH_BYTES_MAX:
             end = block.rfind(b"\n\n", start, start + _BATCH_BYTES_MAX) + 2
@@ -283,9 +281,10 @@ class OpenAIRelay:
         tally = self.tally
         tally.events += len(chunks)
         tally.text_chars += text
-        tally.reasoning_chars += reasoning
-        tally.refusal_chars += refusal
-        tally.argument_chars += arguments
+        if reasoning or refusal or arguments:
+            tally.reasoning_chars += reasoning
+            tally.refusal_chars += refusal
+            tally.argument_chars += arguments
         self._learnt_in_vain = 0
         return b"".join((frame.our_opening, frame.our_seam.join(pieces), frame.our_closing))
 
