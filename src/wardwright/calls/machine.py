@@ -34,6 +34,14 @@ ERROR_BODY_BYTES_MAX: Final = 65_536
 CHARS_PER_TOKEN: Final = 4
 """For output that the upstream did not account for."""
 
+_BROKEN: Final[dict[str, FailureClass]] = {
+    "context_length_exceeded": "context_length",
+    "upstream_rate_limited": "rate_limited",
+    "upstream_stream_broken": "stream_broken",
+    "upstream_unavailable": "overloaded",
+}
+"""What an upstream's word inside its answer means for its health; any other is an answer that cannot be read."""
+
 _TIMEOUTS: Final = frozenset({"connect_timeout", "first_byte_timeout", "between_bytes_timeout", "total_timeout"})
 
 
@@ -382,10 +390,14 @@ class Machine:
     def _broken(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
         broken = reader.broken
         assert broken is not None
-        kind: FailureClass = "stream_broken" if broken.code == "upstream_stream_broken" else "malformed"
-        return self._failed(Failure(kind=kind, message=broken.message), now_ns)
+        failure = Failure(kind=_BROKEN.get(broken.code, "malformed"), message=broken.message)
+        told = WardwrightError(broken.code, broken.message) if self._released else None
+        return self._failed(failure, now_ns, told=told)
 
-    def _failed(self, failure: Failure, now_ns: int, *, fall_through: bool = False) -> tuple[Effect, ...]:
+    def _failed(
+        self, failure: Failure, now_ns: int, *, fall_through: bool = False, told: WardwrightError | None = None
+    ) -> tuple[Effect, ...]:
+        """`told`: what the client hears if no target follows, where it is clearer than what the failures amount to."""
         self._end_attempt(
             now_ns, failure=failure.kind, message=failure.message, retry_after_s=failure.retry_after_s,
             http_status=failure.status,
@@ -398,7 +410,7 @@ class Machine:
         may_follow = fall_through or failure.kind in FALL_THROUGH
         if not self._released and may_follow and following < len(self._plan.attempts):
             return (settle, *self._start(following, now_ns))
-        error, retry_after_s = self._verdict(failure)
+        error, retry_after_s = (told, None) if told is not None else self._verdict(failure)
         return (settle, *self._give_up(error, retry_after_s, now_ns))
 
     def _give_up(self, error: WardwrightError, retry_after_s: int | None, now_ns: int) -> tuple[Effect, ...]:
@@ -418,6 +430,10 @@ class Machine:
         """What the caller hears when no target is left: the most telling of all failures, without naming targets."""
         if last.kind == "rejected":
             return WardwrightError("upstream_rejected", last.message), None
+        if self._released and last.kind in _TIMEOUTS:
+            return WardwrightError("upstream_timeout", "the answer stopped and did not go on in time"), None
+        if self._released:
+            return WardwrightError("upstream_stream_broken", "the answer broke off before its end"), None
         kinds = {tried.failure for tried in self._tried}
         count = len(self._tried)
         what = "the target" if count == 1 else f"all {count} targets"
@@ -431,10 +447,6 @@ class Machine:
             return WardwrightError("upstream_timeout", f"{what} of this model gave no answer in time"), None
         if kinds <= {"credentials"}:
             return WardwrightError("upstream_credentials", "an upstream refused the gateway's own credentials"), None
-        if self._released and last.kind in _TIMEOUTS:
-            return WardwrightError("upstream_timeout", "the answer stopped and did not go on in time"), None
-        if self._released:
-            return WardwrightError("upstream_stream_broken", "the answer broke off before its end"), None
         if kinds <= {"resting"}:
             return WardwrightError("upstream_unavailable", f"{what} of this model is cooling down"), None
         if kinds <= {"pool_full"}:

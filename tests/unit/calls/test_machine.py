@@ -157,6 +157,44 @@ def test_an_error_inside_the_stream_cancels_the_rest_of_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "code", "failure"),
+    [
+        (b'{"error":{"message":"the engine died"}}', "upstream_failed", "malformed"),
+        (b'{"error":{"message":"wait","type":"rate_limit_error"}}', "upstream_rate_limited", "rate_limited"),
+        (b'{"error":{"message":"hm","code":"context_length_exceeded"}}', "context_length_exceeded", "context_length"),
+        (b'{"error":{"message":"busy","type":"overloaded_error"}}', "upstream_unavailable", "overloaded"),
+    ],
+)
+def test_what_an_upstream_says_inside_its_stream_reaches_the_client_and_the_receipt(
+    event: bytes, code: str, failure: str
+) -> None:
+    call = stage.machine(stream=True)
+    stage.decided(call, targets=1)
+    call.head(200, SSE, 2 * MS)
+    call.event(FIRST, 3 * MS)
+    *_, close, broken = call.event(b"data: %b\n\n" % event, 4 * MS)
+    assert isinstance(close, Close)
+    assert isinstance(broken, Break)
+    assert (broken.error.code, close.receipt.error) == (code, code)
+    assert broken.error.message.startswith("the upstream reported an error: ")
+    assert close.receipt.attempts[0].failure == failure
+
+
+def test_a_stream_that_stalls_is_a_timeout_whatever_failed_before_it() -> None:
+    call = stage.machine(stream=True)
+    stage.decided(call)
+    call.failed(Failure(kind="first_byte_timeout", message="slow"), 2 * MS)
+    call.head(200, SSE, 3 * MS)
+    call.event(FIRST, 4 * MS)
+    *_, broken = call.failed(Failure(kind="between_bytes_timeout", message="slow"), 5 * MS)
+    assert isinstance(broken, Break)
+    assert (broken.error.code, broken.error.message) == (
+        "upstream_timeout",
+        "the answer stopped and did not go on in time",
+    )
+
+
+@pytest.mark.parametrize(
     ("kinds_of_failure", "code", "status"),
     [
         (["rate_limited", "rate_limited"], "upstream_rate_limited", 429),
