@@ -6,12 +6,15 @@ Rule 2: the filters are the members of `Summary`. Each has the seed's name besid
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from wardwright.api.access import Admin, Anyone, Caller, Keyed, Keyless
+from wardwright.api.front import Front
 from wardwright.api.operation import Ask
 from wardwright.api.query import Parameter, Query, Value
 from wardwright.calls import receipt as rc
@@ -24,6 +27,9 @@ from wardwright.kernel.errors import WardwrightError
 
 LIMIT_MAX: Final = 500
 LIMIT_DEFAULT: Final = 50
+
+_LOOK_AGAIN_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16)
+"""Waits for a record that was handed to the journal and does not lie on disk yet."""
 
 _SEED_NAMES: Final = {
     "model_id": "model",
@@ -97,11 +103,21 @@ async def list_receipts(ask: Ask[None]) -> Receipts:
 async def show_receipt(ask: Ask[None]) -> Full:
     id_ = ask.path["id"]
     _visible(ask.caller)
-    records = await run_in_threadpool(ask.front.index.get, id_)
-    full = _full(id_, records)
+    full = await _found(ask.front, id_)
     if full is None or not _may_read(ask.caller, full):
         raise WardwrightError("receipt_not_found", f"no receipt `{id_}` is yours to read")
     return full
+
+
+async def _found(front: Front, id_: str) -> Full | None:
+    """What the journal holds about a call; of one that ended a moment ago, the last record may be on its way there."""
+    waits_s: Sequence[float] = _LOOK_AGAIN_S
+    while True:
+        full = _full(id_, await run_in_threadpool(front.index.get, id_))
+        if (full is not None and full.state != "open") or id_ in front.gateway.live or not waits_s:
+            return full
+        wait_s, *waits_s = waits_s
+        await asyncio.sleep(wait_s)
 
 
 # Who sees what
