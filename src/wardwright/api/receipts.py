@@ -103,18 +103,24 @@ async def list_receipts(ask: Ask[None]) -> Receipts:
 async def show_receipt(ask: Ask[None]) -> Full:
     id_ = ask.path["id"]
     _visible(ask.caller)
-    full = await _found(ask.front, id_)
-    if full is None or not _may_read(ask.caller, full):
+    full = await _found(ask.front, ask.caller, id_)
+    if full is None:
         raise WardwrightError("receipt_not_found", f"no receipt `{id_}` is yours to read")
     return full
 
 
-async def _found(front: Front, id_: str) -> Full | None:
-    """What the journal holds about a call; of one that ended a moment ago, the last record may be on its way there."""
-    waits_s: Sequence[float] = _LOOK_AGAIN_S
+async def _found(front: Front, caller: Caller, id_: str) -> Full | None:
+    """What the journal holds about a call that the caller may read.
+
+    Of one that ended a moment ago, the last record may be on its way to the disk. What is foreign takes as long to
+    answer as what is unknown.
+    """
+    waits_s: Sequence[float] = _LOOK_AGAIN_S if front.gateway.posture.durability == "batch" else ()
     while True:
         full = _full(id_, await run_in_threadpool(front.index.get, id_))
-        if (full is not None and full.state != "open") or id_ in front.gateway.live or not waits_s:
+        if full is not None and not _may_read(caller, full):
+            full = None
+        if (full is not None and (full.state != "open" or id_ in front.gateway.live)) or not waits_s:
             return full
         wait_s, *waits_s = waits_s
         await asyncio.sleep(wait_s)

@@ -201,6 +201,16 @@ def test_a_foreign_receipt_is_answered_like_an_unknown_one(tmp_path: Path) -> No
     in_world(tmp_path, play)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_receipt_is_found_though_its_record_is_still_on_its_way_to_the_disk(tmp_path: Path, stream: bool) -> None:
+    async def play(world: World) -> None:
+        for _ in range(5):
+            call = await world.call(stream=stream)
+            assert (await world.get(f"/v1/receipts/{call.receipt}")).json()["state"] == "closed"
+
+    in_world(tmp_path, play, durability="batch")
+
+
 def test_reading_receipts_takes_a_scope(tmp_path: Path) -> None:
     async def play(world: World) -> None:
         _, headers = await world.key(scopes=["call"])
