@@ -16,6 +16,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["ok", "degraded"]
     """`degraded`: something below is not well."""
     build: str
+    """The version of this program."""
     journal: Literal["ok", "failed"]
     """`failed`: it cannot be written now."""
     reload: Literal["ok", "refused"]
@@ -26,6 +27,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """The gateway takes calls."""
 
     status: Literal["ready"] = "ready"
+    """Anything else is a 503."""
     models: int
     """Names that calls may use."""
 

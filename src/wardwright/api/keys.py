@@ -23,9 +23,11 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     label: Annotated[str, msgspec.Meta(max_length=callers.CLAIM_CHARS_MAX)] = ""
     """For people."""
     tenant: Word = "local"
+    """Whose calls its holder makes."""
     models: Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=PATTERNS_MAX)] = ("*",)
     """Globs over contract names."""
     scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1)] = SCOPES_DEFAULT
+    """What its holder may do."""
     targets: Words = ()
     """A constraint on every route, as `restrict` in a contract."""
     expires_at: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -33,40 +35,58 @@ class KeyTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     agent: Word | None = None
     """Calls with this key are this agent's, whatever they claim; so for the members below."""
     application: Word | None = None
+    """The application."""
     house: Word | None = None
+    """The rules and people its agent works for."""
     user: Word | None = None
+    """The person its agent works for."""
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """One key, without anything that would let one use it."""
 
     id: str
+    """`key_…`: what receipts name."""
     label: str
+    """For people."""
     status: Literal["active", "expired", "revoked"]
+    """Whether it opens anything."""
     tenant: str
+    """Whose calls its holder makes."""
     models: tuple[str, ...]
+    """Globs over contract names."""
     scopes: tuple[Scope, ...]
+    """What its holder may do."""
     targets: tuple[str, ...]
+    """A constraint on every route; empty: none."""
     created_at: int
     """µs since the epoch."""
     expires_at: int | None
+    """µs since the epoch; null: never."""
     revoked_at: int | None
+    """µs since the epoch."""
     agent: str | None
+    """Calls with this key are this agent's, whatever they claim; so for the members below."""
     application: str | None
+    """The application."""
     house: str | None
+    """The rules and people its agent works for."""
     user: str | None
+    """The person its agent works for."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """Every key that was ever made, oldest first."""
 
     data: tuple[KeyView, ...]
+    """Revoked and expired ones too."""
 
 
 class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
     """A new key."""
 
     key: KeyView
+    """Its terms."""
     token: str
     """What callers send. It is not kept, and shown only here."""
 

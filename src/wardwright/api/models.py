@@ -19,17 +19,22 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One name that calls may use, as OpenAI's clients expect it."""
 
     id: str
+    """What calls say in `model`."""
     object: Literal["model"] = "model"
+    """What this is."""
     created: int
     """Seconds since the epoch: when the version that serves was activated."""
     owned_by: str = OWNER
+    """Always the gateway: who answers behind it is not told."""
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
     """Every name that the caller may use: each model flat and with its prefix."""
 
     object: Literal["list"] = "list"
+    """What this is."""
     data: tuple[Model, ...]
+    """By name, flat before prefixed."""
 
 
 class Synthetic(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,22 +47,26 @@ class Synthetic(msgspec.Struct, frozen=True, kw_only=True):
     public_model_id: str
     """The name with its prefix."""
     public_namespace: str
+    """The prefix without its slash."""
     active_version: str | None
     """The operator's label of the version that serves."""
     digest: str
     """Of the version that serves."""
     description: str
+    """The operator's own words."""
     route_type: str
     """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
     status: Literal["active", "canary"]
     """`canary`: a second version serves some of the calls."""
     requires_api_key: bool
+    """Whether calls need a serving key here."""
 
 
 class Synthetics(msgspec.Struct, frozen=True, kw_only=True):
     """The synthetic models that the caller may use."""
 
     data: tuple[Synthetic, ...]
+    """By name."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

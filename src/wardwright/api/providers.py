@@ -19,6 +19,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """What the provider calls it."""
     state: State
+    """Of the breaker: `closed` lets calls through, `half_open` one."""
     rest: Rest | None
     """Why it takes no call now."""
     free_in_s: float
@@ -33,11 +34,15 @@ class ProviderStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One configured provider."""
 
     id: str
+    """The provider's name."""
     dialect: Dialect
+    """What is spoken to it."""
     transport: str
+    """How it is reached."""
     base_url: str | None
     """Without user, password and query."""
     credential_source: Literal["env", "file", "none"]
+    """Where its credential comes from, never which."""
     double: bool
     """It calls no model: scripted or replayed."""
     health: Literal["unknown", "healthy", "degraded"]
@@ -45,12 +50,14 @@ class ProviderStatus(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...]
     """Those that some activated version may call."""
     gauges: Gauges
+    """Its connections now."""
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """Every provider, by name."""
 
     data: tuple[ProviderStatus, ...]
+    """By name."""
 
 
 async def list_providers(ask: Ask[None]) -> Providers:

@@ -53,6 +53,7 @@ class Receipts(msgspec.Struct, frozen=True, kw_only=True):
     """Some receipts, newest first."""
 
     data: tuple[rc.Summary, ...]
+    """Rows of this page."""
     next: str | None
     """The `cursor` of the next page; null on the last."""
     behind: bool
@@ -66,21 +67,30 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Where a record stands: enough to find it in the journal and to prove it there."""
 
     kind: str
+    """`call.opened`, `call.closed` or `call.lost`."""
     writer: str
+    """Who wrote it: `<node>/<slot>`."""
     chain: str
+    """In which of the writer's chains."""
     seq: int
+    """The place in the chain, from 1."""
     id: str
+    """Hex SHA-256 of the record."""
     prev: str
+    """The id of the record before it in the chain."""
     lam: int
+    """Lamport time: orders records of several writers."""
     at: int
     """µs since the epoch."""
     refs: tuple[Ref, ...]
+    """Earlier records that it points at."""
 
 
 class Full(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the journal holds about one call."""
 
     id: str
+    """The receipt's id."""
     state: State
     """`open`: the call is under way; `lost`: the process ended before the call did."""
     receipt: rc.Receipt | None

@@ -22,8 +22,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     """A code of the error table."""
     detail: str
+    """What it is, in one sentence."""
     hint: str | None = None
+    """What to do about it."""
     place: Place | None = None
+    """Where it lies."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

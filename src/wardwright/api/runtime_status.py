@@ -22,21 +22,31 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call under way."""
 
     receipt: str
+    """The id that its receipt will have."""
     model: str
     """As the caller asked for it."""
     kind: str
+    """`chat` or `embeddings`."""
     stream: bool
+    """The client asked for a stream."""
     tenant: str
+    """Of the caller."""
     key: str | None
+    """The id of the serving key; null for a keyless call."""
     agent: str | None
+    """As the caller claims."""
     session: str | None
+    """As the caller claims."""
     started_at: int
     """µs since the epoch."""
     running_us: int
+    """Since it was accepted."""
     deadline_s: int
+    """How long it may take in all."""
     provider: str | None
     """Of the attempt that runs."""
     target: str | None
+    """Of the attempt that runs."""
 
 
 class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,19 +57,26 @@ class ModelTotals(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, int]
     """By status."""
     attempts: tuple[AttemptTotals, ...]
+    """By target and outcome."""
     input_tokens: int
+    """Over all attempts, cached ones included."""
     output_tokens: int
+    """Over all attempts, reasoning included."""
     cost_nano_usd: int
+    """By the contract's prices."""
 
 
 class AttemptTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts with one outcome at one target, since the start."""
 
     provider: str
+    """The name of the provider."""
     target: str
+    """The target's name in its contract."""
     outcome: str
     """`ok`, `abandoned`, or the class of the failure."""
     count: int
+    """How many attempts."""
 
 
 class ReloadStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +87,20 @@ class ReloadStatus(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[Detail, ...]
     """What was refused; its last good version serves."""
     warnings: tuple[Detail, ...]
+    """What is odd and serves all the same."""
 
 
 class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The process."""
 
     build: str
+    """The version of this program."""
     started_at: int
     """µs since the epoch."""
     uptime_s: int
+    """Since the start."""
     draining: bool
+    """No new work is taken."""
     connections: int
     """Of clients, open now."""
     calls: tuple[LiveCall, ...]
@@ -87,10 +108,13 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     calls_live: int
     """All that are under way."""
     models: tuple[ModelTotals, ...]
+    """What was called since the start, by name."""
     turned_away: dict[str, int]
     """Requests that nobody may make, by error code: they have no receipt."""
     journal: Pulse
+    """How writing goes."""
     reload: ReloadStatus
+    """How contract files were last read."""
 
 
 async def show_runtime(ask: Ask[None]) -> RuntimeStatus:

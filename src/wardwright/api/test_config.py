@@ -26,8 +26,11 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """What is served now."""
 
     status: Literal["ok"] = "ok"
+    """Anything else is an error."""
     models: tuple[str, ...]
+    """By name."""
     providers: tuple[str, ...]
+    """By name."""
     targets: int
     """Of all models together."""
 

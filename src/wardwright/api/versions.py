@@ -29,10 +29,13 @@ class VersionView(msgspec.Struct, frozen=True, kw_only=True):
     """One stored version."""
 
     digest: str
+    """Of the contract's canonical bytes."""
     label: str | None
     """The operator's own `version`."""
     status: Status
+    """What it does now."""
     origin: Origin
+    """How it came here."""
     source: str
     """The file it came from."""
     stored_at: int
@@ -45,6 +48,7 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     """One model name and what serves it."""
 
     name: str
+    """The flat name."""
     active: str | None
     """The digest that serves all calls; null for a name with drafts alone, or one that was withdrawn."""
     canary: str | None
@@ -54,19 +58,23 @@ class ModelView(msgspec.Struct, frozen=True, kw_only=True):
     serving: bool
     """Whether calls may name it now."""
     versions: int
+    """How many are stored."""
 
 
 class ModelViews(msgspec.Struct, frozen=True, kw_only=True):
     """Every name that was ever stored and not forgotten, by name."""
 
     data: tuple[ModelView, ...]
+    """By name."""
 
 
 class Versions(msgspec.Struct, frozen=True, kw_only=True):
     """The versions of one name, in the order in which they were first stored."""
 
     model: ModelView
+    """The name, and what serves it."""
     data: tuple[VersionView, ...]
+    """Every version that is remembered."""
     steps: tuple[Step, ...]
     """Activations, oldest first."""
 
@@ -75,35 +83,42 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What changed between two versions."""
 
     model: str
+    """The name."""
     from_: str = msgspec.field(name="from")
     """A digest."""
     to: str
     """A digest."""
     changes: tuple[Change, ...]
+    """What leads from one to the other, each in one sentence. None where they are equal."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """One version in full."""
 
     digest: str
+    """Of the contract's canonical bytes."""
     contract: ModelContract
+    """The typed value; members that equal their default are left out."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One synthetic model in full: for whoever runs the installation."""
 
     model: ModelView
+    """The name, and what serves it."""
     closure: str | None
     """The digest of everything that took part when it was activated."""
     contract: ModelContract | None
     """The version that serves."""
     canary: ModelContract | None
+    """The version that serves beside it."""
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):
     """All synthetic models in full, by name."""
 
     data: tuple[Record, ...]
+    """By name."""
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,12 +127,14 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     changed: bool
     """False: it was so already."""
     model: ModelView
+    """What serves now."""
 
 
 class Activation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which version shall serve."""
 
     version: Named
+    """Its digest, the first six or more hex characters of it, or its label."""
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,7 +148,9 @@ class CanaryStart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which version shall serve beside the active one, and which calls."""
 
     version: Named
+    """Its digest, the first six or more hex characters of it, or its label."""
     rule: Canary
+    """A share of conversations, or a condition: exactly one of the two."""
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,7 +168,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One imported contract."""
 
     digest: str
+    """Of the contract with local providers in its roles."""
     model: ModelView
+    """Its name, and what serves it."""
     stored: bool
     """False: this version was here already."""
 
@@ -158,6 +179,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """The drafts that an import left; none of them serves."""
 
     data: tuple[Draft, ...]
+    """The model asked for, then those its aliases lead to."""
     roles: tuple[Role, ...]
     """What the bundle asked of its providers."""
 
