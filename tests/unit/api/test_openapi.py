@@ -14,7 +14,8 @@ from starlette.routing import Route
 from parts.front import World, document, in_world
 from wardwright.api.edge import CALLS
 from wardwright.api.openapi import GROUPS
-from wardwright.api.schemas import schema_document, schemas_of
+from wardwright.api.operation import Document
+from wardwright.api.schemas import schema_document, schemas_of, structs_in
 from wardwright.api.table import ALL, AT_THE_EDGE
 from wardwright.calls.receipt import Receipt
 from wardwright.kernel.docs import members_of
@@ -95,3 +96,12 @@ def test_the_schema_of_receipts_takes_what_the_gateway_writes(tmp_path: Path) ->
 
     in_world(tmp_path, play)
     assert not validator.is_valid({"receipt": 7})
+
+
+def test_every_member_of_what_the_app_answers_is_described() -> None:
+    types = ({row.answer for row in ALL} | {row.body for row in ALL}) - {Document}
+    ours = [cls for cls in structs_in(types) if cls.__module__.startswith("wardwright.api.")]
+    assert len(ours) > 30
+    for cls in ours:
+        missing = [field.name for field in msgspec.structs.fields(cls) if field.name not in members_of(cls)]
+        assert missing == [], cls.__name__
