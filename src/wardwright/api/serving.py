@@ -46,7 +46,7 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
         raise
     marker = runtime.state / SERVER_FILE
     try:
-        server = _Server(_config(runtime), lambda: _announce(marker, url, started))
+        server = _Server(server_config(runtime), lambda: _announce(marker, url, started))
         runtime.connection_count = lambda: len(server.server_state.connections)
         loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
         runtime.supervisor.spawn(runtime.watch())
@@ -92,8 +92,15 @@ class _Server(Server):
         self._announce()
 
 
-def _config(runtime: Runtime) -> Config:
-    protocol = partial(Edge, gateway=runtime.gateway, limits=runtime.settings.limits, wheel=runtime.wheel)
+def server_config(runtime: Runtime) -> Config:
+    """uvicorn's part: the app, the edge as its protocol, and nothing of its own that we do otherwise."""
+    protocol = partial(
+        Edge,
+        gateway=runtime.gateway,
+        limits=runtime.settings.limits,
+        outbox=runtime.outbox,
+        wheel=runtime.wheel,
+    )
     return Config(
         build_app(runtime),
         access_log=False,

@@ -261,7 +261,7 @@ def _may_be_deep(body: bytes) -> bool:
 
 def _require_shallow(body: bytes) -> None:
     level: list[Any] = [_any_decoder.decode(body)]
-    for _ in range(JSON_DEPTH_MAX + 1):
+    for _ in range(JSON_DEPTH_MAX):
         level = [
             inner
             for value in level

@@ -1,7 +1,9 @@
 """One live call: carries out what the call machine says, and tells it what happened.
 
 The effects of the machine are carried out in order. Where the gateway promises durability before it answers, the ones
-after `Open` and `Close` wait until the journal has them; whatever the machine says meanwhile queues up behind.
+after `Open` and `Close` wait until the journal has them; whatever the machine says meanwhile queues up behind. The
+call's deadline bounds that wait too. A call that is abandoned while it waits still ends its attempt and has its
+receipt: what is dropped is only what its client would have heard.
 """
 
 from __future__ import annotations
@@ -54,6 +56,12 @@ class Surroundings(Protocol):
         ...
 
 
+REFUSAL_DEADLINE_S: Final = 30
+"""How long a refusal that no contract bounds may wait for the journal."""
+
+_OWED: Final = (Cancel, Settle, Close)
+"""Effects that a call owes to others than its client."""
+
 _RESTING: Final = Failure(kind="resting", message="the target began to rest after the route was planned")
 
 
@@ -87,7 +95,7 @@ class Live:
         """When it started, in monotonic seconds."""
         self._begun = False
         self._waits = gateway.posture.durability == "before_response"
-        self.deadline_s = 0 if version is None else version.contract.deadline_s
+        self.deadline_s = REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s
         """How long the call may take, from its start."""
         self.machine = machine
         self.version = version
@@ -97,6 +105,11 @@ class Live:
         """The client has heard everything."""
         return self._client is None
 
+    @property
+    def drains(self) -> bool:
+        """The client has left, and the upstream's answer is read to its end."""
+        return self._client is None and not self.machine.closed
+
     # -- what the upstream does (dialects.exchange.Receiver) -----------------------------------------------------------
 
     def head(self, status: int, headers: Headers) -> None:
@@ -105,17 +118,20 @@ class Live:
     def body(self, data: bytes) -> None:
         try:
             effects = self.machine.event(data, self._gateway.clock.monotonic_ns())
-            if effects:
-                self.carry(effects)
         except Exception as defect:
             self._defect(defect)
+            return
+        if effects:
+            self.carry(effects)
 
     def end(self) -> None:
         self._exchange = None
         try:
-            self.carry(self.machine.end(self._gateway.clock.monotonic_ns()))
+            effects = self.machine.end(self._gateway.clock.monotonic_ns())
         except Exception as defect:
             self._defect(defect)
+            return
+        self.carry(effects)
 
     def failed(self, failure: Failure) -> None:
         self._exchange = None
@@ -127,10 +143,13 @@ class Live:
         """The client has closed its connection."""
         self._client = None
         self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
+        self.resume()  # nobody is slow any more
 
     def expired(self) -> None:
         """The call's deadline has passed."""
         self.carry(self.machine.tick(self._gateway.clock.monotonic_ns()))
+        if self._queue is not None:
+            self._durable(WardwrightError("journal_write", "the journal did not answer in time"))
 
     def pause(self) -> None:
         """The client reads more slowly than the upstream writes."""
@@ -144,14 +163,17 @@ class Live:
     # -- carrying out --------------------------------------------------------------------------------------------------
 
     def carry(self, effects: tuple[Effect, ...]) -> None:
-        """Carry out effects, behind those that wait already."""
+        """Carry out effects, behind those that wait already. Raises nothing: a defect ends the call."""
         if self._queue is not None:
             self._queue.extend(effects)
             return
-        for place, effect in enumerate(effects):
-            if self._carry(effect):
-                self._queue = deque(effects[place + 1 :])
-                return
+        try:
+            for place, effect in enumerate(effects):
+                if self._carry(effect):
+                    self._queue = deque(effects[place + 1 :])
+                    return
+        except Exception as defect:
+            self._defect(defect)
 
     def _carry(self, effect: Effect) -> bool | None:
         """Carry out one effect; True if what follows must wait for the journal."""
@@ -258,7 +280,8 @@ class Live:
 
     def _abandon(self, error: WardwrightError) -> None:
         self._waits = False
-        self._queue = None
+        queue, self._queue = self._queue, None
+        self.carry(tuple(effect for effect in queue or () if isinstance(effect, _OWED)))
         self.carry(self.machine.abandon(error, self._gateway.clock.monotonic_ns()))
         if self._begun:
             self._break(Break(error))
