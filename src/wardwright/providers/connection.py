@@ -16,6 +16,7 @@ from wardwright.dialects.exchange import Failure, HttpRequest, Receiver
 from wardwright.limits.deadlines import NEVER, Deadline, Wheel
 from wardwright.providers import failures
 from wardwright.providers.answer import AnswerReader, Bounds
+from wardwright.providers.outbox import Outbox
 
 BODY_COPY_MAX: Final = 65_536
 """Bytes up to which a body is joined to its head; a larger one is handed over beside it."""
@@ -89,12 +90,13 @@ class Connection(Deadline, asyncio.Protocol):
     """A socket, a reader of answers and at most one exchange."""
 
     __slots__ = (
-        "_answer", "_between_s", "_exchange", "_first_s", "_idle_s", "_is_answered", "_is_told", "_owner", "_served",
+        "_answer", "_between_s", "_exchange", "_first_s", "_idle_s", "_is_answered", "_is_told", "_outbox", "_owner", "_served",
         "_total_at", "_transport", "_wheel", "is_usable",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, provider: Provider, bounds: Bounds, wheel: Wheel) -> None:
+    def __init__(self, owner: Owner, provider: Provider, bounds: Bounds, wheel: Wheel, outbox: Outbox) -> None:
         super().__init__()
+        self._outbox = outbox
         self._owner = owner
         self._wheel = wheel
         self._first_s = provider.timeouts.first_byte_s
@@ -125,8 +127,9 @@ class Connection(Deadline, asyncio.Protocol):
         self._wheel.arm(self)
         body = exchange.request.body
         if len(body) <= BODY_COPY_MAX:
-            self._transport.write(head + body)
+            self._outbox.write(self._transport, head + body)
         else:
+            self._outbox.flush()
             self._transport.writelines((head, body))
         if exchange.paused:
             self.pause()

@@ -1,6 +1,7 @@
 """Our own HTTP/1.1 transport: a pool of keep-alive connections over asyncio protocols and httptools.
 
-Rule 1: while a pooled connection is idle, `start` writes the request before it returns: no task, no future.
+Rule 1: while a pooled connection is idle, `start` puts the request on it before it returns, no task, no future; it is
+written with all others of the same turn of the event loop (`outbox`).
 Rule 2: connections and the queue for one are bounded; who comes later than the queue holds fails with `pool_full`.
 Rule 3: the connection used last is used next, so that the others grow old and are closed; the queue is first come,
 first served.
@@ -21,6 +22,7 @@ from wardwright.providers import failures
 from wardwright.providers.answer import BOUNDS, Bounds
 from wardwright.providers.connection import Connection, NativeExchange
 from wardwright.providers.endpoint import Heads, parse_base_url, tls_context
+from wardwright.providers.outbox import Outbox
 from wardwright.providers.spawn import Spawn
 
 
@@ -53,6 +55,7 @@ class NativeTransport:
         self._attempts: set[_Attempt] = set()
         self._queue: OrderedDict[_Queued, None] = OrderedDict()
         self._emptied = asyncio.Event()
+        self._outbox = Outbox(loop)
 
     async def open(self) -> None:
         """Read the trusted certificates. Raises `settings_invalid`. Connects to nothing."""
@@ -168,7 +171,7 @@ class NativeTransport:
         endpoint = self._endpoint
         try:
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self, self._provider, self._bounds, self._wheel),
+                lambda: Connection(self, self._provider, self._bounds, self._wheel, self._outbox),
                 endpoint.host,
                 endpoint.port,
                 ssl=self._tls,

@@ -21,8 +21,9 @@ from wardwright.journal.store import Index
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
+from wardwright.providers.outbox import Outbox
 from wardwright.providers.registry import Registry
-from wardwright.runtime import admin, library
+from wardwright.runtime import admin, forgetting, library
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
@@ -60,6 +61,7 @@ class Runtime:
         self.draining = False
         self.gateway: Gateway
         self.journal: Journal
+        self.outbox: Outbox
         self.paths = tuple(paths)
         self.settings = settings
         self.started_at = 0
@@ -96,6 +98,7 @@ class Runtime:
         secret_luck = SecretLuck()
         node = identity(self.state, now_us=self.started_at, luck=secret_luck)
         self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, secret_luck))
+        self.outbox = Outbox(loop)
         self.wheel = Wheel(loop.time())
         self.journal = Journal(self.state, node, self.settings, self.clock)
         self.journal.open(loop, address=address or self.settings.bind)
@@ -135,6 +138,12 @@ class Runtime:
         for error in state.errors:
             log.error("refused: %s [%s] %s", error.place or "", error.code, error.message)
         return state
+
+    async def forget(self, tenant: str, body: str | None, *, by: str) -> forgetting.Forgotten:
+        """Drop a tenant's key and captured bodies, or one body, and record that they went."""
+        return await forgetting.forget(
+            self.state, self.tenant_keys, self.journal.writer, tenant, body, at=self.clock.now_us(), by=by
+        )
 
     async def watch(self) -> None:
         """Reload whenever a contract file changes. Runs until it is cancelled."""

@@ -51,6 +51,9 @@ class Socket:
     def abort(self) -> None:
         self.is_aborted = True
 
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
 
 class World(HandTimers):
     """Timers that also connect: at once, to a Socket."""
@@ -106,11 +109,13 @@ def test_a_request_is_one_write_with_head_and_body() -> None:
         assert b"content-length: %d" % len(body) in head
 
 
-def test_on_an_idle_connection_the_request_is_written_before_start_returns() -> None:
+def test_on_an_idle_connection_the_request_is_written_in_the_turn_that_starts_it() -> None:
     world = World()
     world.connected(b"1")
     world.connections[0].data_received(WHOLE)
     second = world.start(b"2")
+    assert len(world.sockets[0].writes) == 1
+    world.turn()
     assert len(world.sockets[0].writes) == 2
     world.connections[0].data_received(WHOLE)
     assert second.is_complete
@@ -133,6 +138,7 @@ def test_the_connection_used_last_is_used_next() -> None:
         world.connections[index].data_received(WHOLE)
     world.start()
     world.start()
+    world.turn()
     assert [len(socket.writes) for socket in world.sockets] == [2, 1, 2]
 
 
@@ -184,6 +190,7 @@ def test_a_stale_connection_is_replaced_even_when_the_pool_is_full() -> None:
     assert len(world.sockets) == 2
     world.connections[1].data_received(WHOLE)
     assert again.is_complete
+    world.turn()
     assert [write[-1:] for write in world.sockets[1].writes] == [b"2", b"3"]
     world.connections[1].data_received(WHOLE)
     assert queued.is_complete
