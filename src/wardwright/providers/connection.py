@@ -90,8 +90,8 @@ class Connection(Deadline, asyncio.Protocol):
     """A socket, a reader of answers and at most one exchange."""
 
     __slots__ = (
-        "_answer", "_between_s", "_exchange", "_first_s", "_idle_s", "_is_answered", "_is_told", "_outbox", "_owner", "_served",
-        "_total_at", "_transport", "_wheel", "is_usable",
+        "_answer", "_between_s", "_exchange", "_first_s", "_idle_s", "_is_answered", "_is_told", "_outbox", "_owner",
+        "_served", "_total_at", "_transport", "_wheel", "is_usable",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, provider: Provider, bounds: Bounds, wheel: Wheel, outbox: Outbox) -> None:
