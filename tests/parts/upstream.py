@@ -28,8 +28,8 @@ STALL_S_MAX: Final = 20.0
 JSON: Final = (("content-type", "application/json"),)
 EVENTS: Final = (("content-type", "text/event-stream"),)
 
-Ending: TypeAlias = Literal["end", "reset", "stall"]
-"""After the last piece: the reply is complete, the connection breaks, or nothing ever comes."""
+Ending: TypeAlias = Literal["end", "cut", "reset", "stall"]
+"""After the last piece: the reply is complete, it lacks its end, the connection breaks, or nothing ever comes."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             if reply.ending == "reset":
                 self._reset()
+                return
+            if reply.ending == "cut":
+                self.close_connection = True
                 return
         self.close_connection = True
         self.server.upstream.note_left(str(asked.body.get("model")))
