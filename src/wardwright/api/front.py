@@ -10,6 +10,7 @@ from wardwright.journal.status import JournalStatus, Pulse
 from wardwright.journal.store import Index
 from wardwright.journal.verify import Verdict
 from wardwright.runtime.control import Control, State
+from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.upstreams import Upstreams
 
@@ -54,6 +55,10 @@ class Front(Protocol):
     @property
     def draining(self) -> bool:
         """No new work is taken."""
+        ...
+
+    async def forget(self, tenant: str, body: str | None, *, by: str) -> Forgotten:
+        """Drop a tenant's key and captured bodies, or one body. Raises `invalid_request`, `journal_write`."""
         ...
 
     @property

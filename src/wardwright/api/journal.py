@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from wardwright.api.operation import Ask
+from wardwright.gateway.core.callers import CLAIM_CHARS_MAX
 from wardwright.journal.status import JournalStatus
 from wardwright.journal.verify import Broken, Incomplete, Intact, Verdict
+from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.settings import Retention
 
 Overall: TypeAlias = Literal["intact", "incomplete", "broken"]
@@ -19,10 +21,15 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """What the state directory holds and how it is kept."""
 
     journal: JournalStatus
+    """What lies on disk."""
     durability: Literal["batch", "before_response"]
+    """When an answer leaves: before or after its receipt is durable."""
     on_journal_failure: Literal["refuse", "degrade"]
+    """Whether calls go on when the journal cannot be written."""
     index: Literal["follow", "deferred"]
+    """Whether the receipt index follows the journal or waits until it is asked."""
     retention: Retention
+    """How long the records of calls are kept."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +38,16 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Overall
     """The worst of the chains. While the gateway runs its own chains have no closing checkpoint: `incomplete`."""
     chains: tuple[Intact | Incomplete | Broken, ...]
+    """Control chains before what they account for."""
+
+
+class Forgetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What shall be forgotten."""
+
+    tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=CLAIM_CHARS_MAX)]
+    """Whose."""
+    body: Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")] | None = None
+    """The digest of one captured body; null: the tenant's key and all of its bodies."""
 
 
 async def show_storage(ask: Ask[None]) -> Storage:
@@ -51,6 +68,10 @@ async def show_journal(ask: Ask[None]) -> JournalStatus:
 async def verify_journal(ask: Ask[None]) -> Verification:
     verdicts = await run_in_threadpool(ask.front.journal.verify)
     return Verification(verdict=overall(verdicts), chains=verdicts)
+
+
+async def forget(ask: Ask[Forgetting]) -> Forgotten:
+    return await ask.front.forget(ask.body.tenant, ask.body.body, by="admin")
 
 
 def overall(verdicts: tuple[Verdict, ...]) -> Overall:

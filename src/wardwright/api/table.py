@@ -27,6 +27,7 @@ from wardwright.api.operation import JSON, AnyOperation, Ask, Document, Operatio
 from wardwright.api.query import Parameter
 from wardwright.dialects.openai_request import ChatHead, EmbeddingsHead
 from wardwright.journal.status import JournalStatus
+from wardwright.runtime.forgetting import Forgotten
 
 
 async def show_document(ask: Ask[None]) -> Document:
@@ -44,7 +45,7 @@ AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
             "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
             "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
             "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded",
+            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing",
         ),
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
@@ -62,7 +63,7 @@ AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
             "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
             "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
             "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded",
+            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing",
         ),
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
@@ -344,6 +345,18 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
         method="POST",
         path="/api/journal/verify",
         summary="Prove every chain",
+    ),
+    Operation(
+        access="admin",
+        answer=Forgotten,
+        body=journal.Forgetting,
+        codes=("journal_write",),
+        description="For ever. Receipts stay; the digests in them match nothing from then on.",
+        group="journal",
+        handler=journal.forget,
+        method="POST",
+        path="/api/journal/forget",
+        summary="Forget a tenant, or one captured body",
     ),
     Operation(
         access="admin",

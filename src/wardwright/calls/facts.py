@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.model import ModelContract, Variant
-from wardwright.dialects.openai_request import ChatHead, capabilities_of
+from wardwright.dialects.openai_request import ChatHead, Survey, capabilities_of
 from wardwright.routing.plan import RouteFacts, SkipReason
 
 _TOOL_ROLES: Final = frozenset({"tool", "function"})
@@ -16,6 +16,7 @@ _TOOL_ROLES: Final = frozenset({"tool", "function"})
 
 def chat_facts(
     head: ChatHead,
+    found: Survey,
     caller: Caller,
     contract: ModelContract,
     *,
@@ -25,32 +26,25 @@ def chat_facts(
     resting: tuple[tuple[str, SkipReason], ...],
 ) -> RouteFacts:
     """What routing may know of a chat request."""
-    messages = head.messages
-    step = turn = 0
-    for message in messages:
-        if message.role == "assistant":
-            step += 1
-        elif message.role == "user":
-            turn += 1
     metadata = head.metadata
     return RouteFacts(
         agent=_value(caller.agent),
         application=_value(caller.application),
-        capabilities=capabilities_of(head),
+        capabilities=capabilities_of(head, found),
         constraints=constraints,
         conversation=conversation,
         cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
         data_class=None if metadata is None else _text(metadata, "data_class"),
         house=_value(caller.house),
-        in_tool_loop=messages[-1].role in _TOOL_ROLES,
+        in_tool_loop=head.messages[-1].role in _TOOL_ROLES,
         input_tokens=input_tokens,
         output_tokens=head.output_tokens or contract.output_tokens_default,
         region=None if metadata is None else _text(metadata, "region"),
         resting=resting,
-        step=step,
+        step=found.assistants,
         tags=caller.tags,
         tenant=caller.tenant.value,
-        turn=max(turn - 1, 0),
+        turn=max(found.users - 1, 0),
     )
 
 

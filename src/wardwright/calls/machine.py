@@ -149,8 +149,8 @@ class Machine:
 
     __slots__ = (
         "_answered_ns", "_attempt", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost", "_deadline_ns",
-        "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status", "_left", "_left_ns",
-        "_left_tally", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms", "_tried", "_usage",
+        "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status", "_last_heard",
+        "_left", "_left_ns", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms", "_tried", "_usage",
         "_usage_source", "accepted", "closed",
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ class Machine:
         self._released = False
         self._left = False
         self._left_ns: int | None = None
-        self._left_tally: tuple[int, int, int, int, int] | None = None
+        self._last_heard: tuple[int, int, int, int, int] | None = None
         self._decided_ns = accepted.now_ns
         self._first_byte_ns: int | None = None
         self._client_bytes = 0
@@ -295,7 +295,7 @@ class Machine:
         if self._attempt < 0:
             return (self._close_left(now_ns, None),)
         if self._terms[self._attempt].drain:
-            self._left_tally = self._counts()
+            self._last_heard = self._counts()
             return _NOTHING
         self._end_attempt(now_ns)
         return (_CANCEL, Settle(self._attempt, ok=False), self._close_left(now_ns, "cancelled"))
@@ -372,8 +372,11 @@ class Machine:
         )
 
     def _complete(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
+        released = self._counts()
         out = reader.close()
         if reader.broken is not None:
+            if self._released and not self._left:
+                self._last_heard = released  # what came since then was read, and is not passed on
             return self._broken(reader, now_ns)
         self._end_attempt(now_ns)
         settle = Settle(self._attempt, ok=True)
@@ -536,8 +539,8 @@ class Machine:
         self.closed = True
         accepted = self.accepted
         received = self._counts() if self._released or status_word == "completed" else (0, 0, 0, 0, 0)
-        if self._left_tally is not None:
-            received = self._left_tally if self._released else (0, 0, 0, 0, 0)
+        if self._last_heard is not None:
+            received = self._last_heard if self._released else (0, 0, 0, 0, 0)
         arguments, events, reasoning, text, tools = received
         total_us = (now_ns - accepted.now_ns) // 1000
         return Close(

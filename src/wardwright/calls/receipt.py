@@ -9,7 +9,8 @@ Rule 4: a member is added with a default or not at all; a change of meaning is a
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from collections.abc import Sized
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -363,7 +364,49 @@ def _value(claim: Sourced | None) -> str | None:
     return None if claim is None else claim.value
 
 
-def summary_of(receipt: Receipt) -> Summary:
+class Closed(Protocol):
+    """What a summary takes of a receipt."""
+
+    @property
+    def attempts(self) -> Sized: ...
+    @property
+    def caller(self) -> Caller: ...
+    @property
+    def client(self) -> Client: ...
+    @property
+    def contract(self) -> Contract | None: ...
+    @property
+    def cost_nano_usd(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def facts(self) -> Conversed | None: ...
+    @property
+    def receipt(self) -> str: ...
+    @property
+    def request(self) -> Request: ...
+    @property
+    def selected(self) -> Selected | None: ...
+    @property
+    def simulation(self) -> bool: ...
+    @property
+    def started_at(self) -> int: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def timings(self) -> Timings: ...
+    @property
+    def usage(self) -> Usage: ...
+
+
+class Conversed(Protocol):
+    """Facts that name a conversation."""
+
+    @property
+    def conversation(self) -> str: ...
+
+
+def summary_of(receipt: Closed) -> Summary:
     """The row of a closed call."""
     contract, selected, caller = receipt.contract, receipt.selected, receipt.caller
     return Summary(

@@ -6,16 +6,43 @@ from typing import Final
 
 import msgspec
 
-from wardwright.calls.receipt import CLOSED, LOST, OPENED, Opened, Receipt, Summary, summary_of, summary_of_lost
+from wardwright.calls import receipt as rc
+from wardwright.calls.receipt import CLOSED, LOST, OPENED, Opened, Summary, summary_of, summary_of_lost
 from wardwright.journal.entry import Record
 from wardwright.journal.rows import Column, Row, columns_of, row_of
+from wardwright.kernel.usage import Usage
 
-SOUGHT: Final = frozenset({"agent", "conversation", "key", "model", "run", "session", "status", "tenant", "user"})
+SOUGHT: Final = frozenset({"agent", "conversation", "key", "model", "run", "session", "user"})
 """Columns that get an index of their own: a filter on them leaves few of many rows."""
 
 COLUMNS: Final[tuple[Column, ...]] = columns_of(Summary, SOUGHT)
 
-_receipt = msgspec.json.Decoder(Receipt)
+
+class _Facts(msgspec.Struct, frozen=True, gc=False):
+    conversation: str = ""
+
+
+class _Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row takes of a receipt; the rest is passed over unread."""
+
+    attempts: tuple[msgspec.Raw, ...] = ()
+    caller: rc.Caller
+    client: rc.Client
+    contract: rc.Contract | None = None
+    cost_nano_usd: int = 0
+    error: str | None = None
+    facts: _Facts | None = None
+    receipt: str
+    request: rc.Request
+    selected: rc.Selected | None = None
+    simulation: bool = False
+    started_at: int
+    status: rc.Status
+    timings: rc.Timings
+    usage: Usage = Usage()
+
+
+_receipt = msgspec.json.Decoder(_Receipt)
 _opened = msgspec.json.Decoder(Opened)
 
 

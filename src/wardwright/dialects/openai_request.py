@@ -134,49 +134,31 @@ def decode_embeddings(body: bytes) -> tuple[Members, EmbeddingsHead]:
     return members, head
 
 
-def capabilities_of(head: ChatHead) -> tuple[str, ...]:
-    """What the request asks of a target beyond plain text: sorted words of `contracts.model.Capability`."""
-    wanted: list[str] = []
-    if head.n is not None and head.n > 1:
-        wanted.append("choices")
-    if head.response_format is not None:
-        if head.response_format.type == "json_object":
-            wanted.append("json_object")
-        elif head.response_format.type == "json_schema":
-            wanted.append("json_schema")
-    if head.logprobs:
-        wanted.append("logprobs")
-    if head.tools or head.functions:
-        if head.parallel_tool_calls:
-            wanted.append("parallel_tools")
-        wanted.append("tools")
-    if head.reasoning_effort is not None and head.reasoning_effort != "none":
-        wanted.append("reasoning")
-    if head.modalities and "audio" in head.modalities:
-        wanted.append("audio")
+class Survey(NamedTuple):
+    """What one pass over the messages of a request finds."""
+
+    first_user_text: str
+    """The text of the first user message: what a derived conversation rests on. Empty where there is none."""
+    assistants: int
+    """Assistant messages."""
+    users: int
+    images: int
+    audio: int
+    files: int
+
+
+def survey(head: ChatHead) -> Survey:
+    """Look at every message once."""
+    first: Message | None = None
+    assistants = users = images = audio = files = 0
     for message in head.messages:
-        if isinstance(message.content, list):
-            for part in message.content:
-                if part.type == "image_url" and "vision" not in wanted:
-                    wanted.append("vision")
-                elif part.type == "input_audio" and "audio" not in wanted:
-                    wanted.append("audio")
-    wanted.sort()
-    return tuple(wanted)
-
-
-class Media(NamedTuple):
-    """Parts of a request that are not text."""
-
-    images: int = 0
-    audio: int = 0
-    files: int = 0
-
-
-def media_of(head: ChatHead) -> Media:
-    """How many parts of each kind the messages hold."""
-    images = audio = files = 0
-    for message in head.messages:
+        role = message.role
+        if role == "assistant":
+            assistants += 1
+        elif role == "user":
+            users += 1
+            if first is None:
+                first = message
         if isinstance(message.content, list):
             for part in message.content:
                 if part.type == "image_url":
@@ -185,25 +167,37 @@ def media_of(head: ChatHead) -> Media:
                     audio += 1
                 elif part.type == "file":
                     files += 1
-    return Media(images, audio, files)
-
-
-def first_user_text(head: ChatHead) -> str:
-    """The text of the first user message: what a derived conversation rests on."""
-    for message in head.messages:
-        if message.role == "user":
-            return text_of(message)
-    return ""
+    return Survey("" if first is None else text_of(first), assistants, users, images, audio, files)
 
 
 def text_of(message: Message) -> str:
-    match message.content:
-        case None:
-            return ""
-        case str(text):
-            return text
-        case parts:
-            return "\n".join(part.text for part in parts)
+    content = message.content
+    if isinstance(content, str):
+        return content
+    return "" if content is None else "\n".join(part.text for part in content)
+
+
+def capabilities_of(head: ChatHead, found: Survey) -> tuple[str, ...]:
+    """What the request asks of a target beyond plain text: sorted words of `contracts.model.Capability`."""
+    wanted: list[str] = []
+    if found.audio or (head.modalities is not None and "audio" in head.modalities):
+        wanted.append("audio")
+    if head.n is not None and head.n > 1:
+        wanted.append("choices")
+    if head.response_format is not None and head.response_format.type in ("json_object", "json_schema"):
+        wanted.append(head.response_format.type)
+    if head.logprobs:
+        wanted.append("logprobs")
+    if head.tools or head.functions:
+        if head.parallel_tool_calls:
+            wanted.append("parallel_tools")
+        wanted.append("tools")
+    if head.reasoning_effort is not None and head.reasoning_effort != "none":
+        wanted.append("reasoning")
+    if found.images:
+        wanted.append("vision")
+    wanted.sort()
+    return tuple(wanted)
 
 
 def around(messages: Raw, preamble: str | None, postscript: str | None) -> Raw:

@@ -19,18 +19,17 @@ from wardwright.dialects.openai_request import (
     ChatHead,
     EmbeddingsHead,
     Members,
+    Survey,
     around,
     decode_chat,
     decode_embeddings,
-    first_user_text,
-    media_of,
+    survey,
 )
 from wardwright.gateway.catalog import Catalog, Served, Version
 from wardwright.gateway.core.callers import Headers, identify
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.kernel.errors import WardwrightError
-from wardwright.routing.calibration import Calibration
 from wardwright.routing.conversation import conversation_of, session_headers
 from wardwright.routing.counting import count_chat
 from wardwright.routing.draw import Keyed
@@ -47,7 +46,7 @@ class Intake:
     """What is known of a request so far."""
 
     __slots__ = (
-        "_body", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
+        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
         "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind",
         "members", "retries", "stream", "tenant",
     )  # fmt: skip
@@ -74,6 +73,7 @@ class Intake:
         """What will be sent on: the client's members with the contract's text around the messages."""
         self.retries = 0
         self.stream = False
+        self._found: Survey | None = None
         self._members: Members = {}
         self._preamble = self._postscript = False
         self._variant: Variant | None = None
@@ -86,6 +86,7 @@ class Intake:
         if self.kind == "chat":
             self._members, chat = decode_chat(body)
             self.head = chat
+            self._found = survey(chat)
             self.stream = bool(chat.stream)
             self.include_usage = chat.wants_usage
         else:
@@ -102,7 +103,7 @@ class Intake:
         self,
         catalog: Catalog,
         health: HealthBoard,
-        calibrations: Mapping[str, Calibration],
+        calibrations: Mapping[str, int],
         *,
         hops_max: int,
         now: float,
@@ -116,7 +117,6 @@ class Intake:
                 "too_many_hops", f"the request has passed {self.hops} gateways: a route leads in a circle"
             )
         served = self._served(catalog, head.model)
-        chat = head if isinstance(head, ChatHead) else None
         declared, client = session_headers(self._headers)
         session = None if head.metadata is None else head.metadata.get("session_id")
         conversation = conversation_of(
@@ -126,7 +126,7 @@ class Intake:
             declared=declared,
             client=client,
             metadata=session if isinstance(session, str) else None,
-            first_user_message=None if chat is None else first_user_text(chat),
+            first_user_message=None if self._found is None else self._found.first_user_text,
         )
         self.conversation_source = conversation.source
         rests = health.resting(now)
@@ -186,7 +186,7 @@ class Intake:
         self,
         version: Version,
         conversation: str,
-        calibrations: Mapping[str, Calibration],
+        calibrations: Mapping[str, int],
         rests: Mapping[Endpoint, SkipReason],
     ) -> RouteFacts:
         """The facts under one version: its operator's text is around the messages before anything is estimated."""
@@ -196,9 +196,10 @@ class Intake:
         constraints = () if self.key is None or not self.key.targets else (self.key.targets,)
         resting = version.resting(rests) if rests else ()
         estimate = self.estimate = self._estimate(version, calibrations)
-        if isinstance(head, ChatHead):
+        if self._found is not None and isinstance(head, ChatHead):
             return chat_facts(
                 head,
+                self._found,
                 self.caller,
                 version.contract,
                 constraints=constraints,
@@ -216,28 +217,26 @@ class Intake:
             resting=resting,
         )
 
-    def _estimate(self, version: Version, calibrations: Mapping[str, Calibration]) -> Estimate:
+    def _estimate(self, version: Version, calibrations: Mapping[str, int]) -> Estimate:
         head, members = self.head, self.members
-        calibration = calibrations.get(version.contract.name)
-        ppm = UNCALIBRATED_PPM if calibration is None else calibration.ppm
-        self.calibration_ppm = ppm
-        if not isinstance(head, ChatHead):
+        found = self._found
+        ppm = self.calibration_ppm = calibrations.get(version.contract.name, UNCALIBRATED_PPM)
+        if found is None or not isinstance(head, ChatHead):
             return estimate_chat(bytes(members["input"]), None, 0, 0, calibration_ppm=ppm)
         raw = members.get("tools") or members.get("functions")
         tools = None if raw is None else bytes(raw)
         if version.tokenizer is not None:
             self.calibration_ppm = None
             return count_chat(bytes(members["messages"]), tools, version.tokenizer)
-        media = media_of(head)
-        if any(media):
+        if found.images or found.audio or found.files:
             self.calibration_ppm = None
         return estimate_chat(
             bytes(members["messages"]),
             tools,
-            media.images,
+            found.images,
             len(head.messages),
-            audio=media.audio,
-            files=media.files,
+            audio=found.audio,
+            files=found.files,
             calibration_ppm=ppm,
         )
 

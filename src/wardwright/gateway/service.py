@@ -64,6 +64,8 @@ class Gateway:
     ) -> None:
         self.calibrations: dict[str, Calibration] = {}
         """By contract: what providers count, against what was estimated."""
+        self.calibrations_ppm: dict[str, int] = {}
+        """The same as a factor of the next estimate."""
         self.catalog = Catalog({})
         self.clock = clock
         self.health = HealthBoard()
@@ -89,6 +91,8 @@ class Gateway:
         """Take a request in; what becomes of it is told through `client`. None if it was answered at once."""
         try:
             key = self.authenticate(headers)
+            if key is not None and "call" not in key.scopes:
+                raise WardwrightError("scope_missing", "this key lacks the scope `call`")
             if self.writer.failure is not None and self.posture.on_journal_failure == "refuse":
                 raise WardwrightError(
                     "journal_unavailable",
@@ -191,7 +195,7 @@ class Gateway:
             version, contract, facts = intake.resolve(
                 self.catalog,
                 self.health,
-                self.calibrations,
+                self.calibrations_ppm,
                 hops_max=self.posture.hops_max,
                 now=self.now(),
                 secret=secret,

@@ -25,8 +25,6 @@ Headers = Mapping[bytes, bytes]
 
 _LOCAL: Final = Caller()
 
-_CLAIMS: Final = ("agent", "application", "client_request", "house", "run", "session", "user")
-
 _HEADERS: Final = {
     "agent": b"x-wardwright-agent-id",
     "application": b"x-wardwright-application-id",
@@ -63,19 +61,47 @@ _GATEWAY_MEMBERS: Final = ("litellm_metadata", "requester_metadata")
 
 def identify(headers: Headers, metadata: Mapping[str, Any] | None, key: Key | None) -> Caller:
     """The caller of one request. Raises `invalid_header` or `invalid_request` for a claim that is not plain text."""
-    if key is None and not metadata and _HEADER_NAMES.isdisjoint(headers):
-        return _LOCAL
-    claims: dict[str, Sourced | None] = {}
-    for claim in _CLAIMS:
-        claims[claim] = _claim(claim, headers, metadata, key)
-    if key is not None and claims["agent"] is None:
-        claims["agent"] = Sourced("derived_anonymous", f"anonymous-{key.hash[:12]}")
+    if not metadata and _HEADER_NAMES.isdisjoint(headers):
+        return _LOCAL if key is None else _of_key(key)
+    base = _LOCAL if key is None else _of_key(key)
     return Caller(
-        key=None if key is None else key.id,
+        agent=_claim("agent", headers, metadata, key) or base.agent,
+        application=_claim("application", headers, metadata, key),
+        client_request=_claim("client_request", headers, metadata, key),
+        house=_claim("house", headers, metadata, key),
+        key=base.key,
+        run=_claim("run", headers, metadata, key),
+        session=_claim("session", headers, metadata, key),
         tags=() if metadata is None else _tags(metadata),
-        tenant=Sourced("trusted_auth", "local" if key is None else key.tenant),
-        **claims,
+        tenant=base.tenant,
+        user=_claim("user", headers, metadata, key),
     )
+
+
+_of_keys: Final[dict[str, Caller]] = {}
+_OF_KEYS_MAX: Final = 4096
+
+
+def _of_key(key: Key) -> Caller:
+    """Who a key says it is when nobody claims more: the same value every time, so that it is made once."""
+    caller = _of_keys.get(key.id)
+    if caller is None:
+        caller = Caller(
+            agent=_trusted(key.agent) or Sourced("derived_anonymous", f"anonymous-{key.hash[:12]}"),
+            application=_trusted(key.application),
+            house=_trusted(key.house),
+            key=key.id,
+            tenant=Sourced("trusted_auth", key.tenant),
+            user=_trusted(key.user),
+        )
+        if len(_of_keys) >= _OF_KEYS_MAX:
+            _of_keys.clear()
+        _of_keys[key.id] = caller
+    return caller
+
+
+def _trusted(value: str | None) -> Sourced | None:
+    return None if value is None else Sourced("trusted_auth", value)
 
 
 def _claim(claim: str, headers: Headers, metadata: Mapping[str, Any] | None, key: Key | None) -> Sourced | None:
