@@ -1,15 +1,145 @@
-"""The command line: `wardwright`, in short `ww`."""
+"""The command line: `wardwright`, in short `ww`: nouns, then verbs.
+
+Rule 1: data goes to stdout and talk to stderr; with `--json` stdout holds one document, also when the command fails.
+Rule 2: a command ends with a code of `Exit`, whatever happens in it.
+Rule 3: a command that changes state goes through the gateway that runs, else it takes the writer's lock itself.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
 import click
 
-from wardwright.cli.serving import serve
+import wardwright
+from wardwright.cli.exits import Exit, exit_of
+from wardwright.cli.lazy import Command, LazyGroup
+from wardwright.cli.output import Output
+from wardwright.kernel.errors import WardwrightError
+
+_MODEL: Final = LazyGroup(
+    name="model",
+    help="What model names mean: versions, routes, changes.",
+    table={
+        "list": Command("models:list_", "List every model and the version that serves."),
+        "show": Command("models:show", "Show one version of a model: its route, targets and prices."),
+        "plan": Command("planning:plan", "Explain the route of a request without calling anyone."),
+        "versions": Command("models:versions", "List the stored versions of a model."),
+        "diff": Command("models:diff_", "Show what differs between two versions of a model."),
+        "activate": Command("model_changes:activate", "Serve a stored version to all calls."),
+        "rollback": Command("model_changes:rollback", "Serve an earlier version again."),
+        "canary": Command("model_changes:canary", "Serve a stored version to some of the calls."),
+        "export": Command("transfers:export", "Write a model as a bundle that another installation can import."),
+        "import": Command("transfers:import_", "Take the models of a bundle in as drafts."),
+    },
+)
+_KEY: Final = LazyGroup(
+    name="key",
+    help="Serving keys: who may call.",
+    table={
+        "create": Command("keys:create", "Make a serving key and show it once."),
+        "list": Command("keys:list_", "List all keys, revoked ones too."),
+        "revoke": Command("keys:revoke", "End a key at once and for ever."),
+    },
+)
+_RECEIPT: Final = LazyGroup(
+    name="receipt",
+    help="What happened: one receipt a call.",
+    table={
+        "list": Command("receipts:list_", "Find receipts, newest first."),
+        "show": Command("receipts:show", "Show one receipt: the route taken, attempts, usage, timings."),
+        "tail": Command("tailing:tail", "Show receipts as calls end, until interrupted."),
+        "replay": Command("replays:replay_", "Make the decisions of receipts again and compare."),
+    },
+)
+_JOURNAL: Final = LazyGroup(
+    name="journal",
+    help="The append-only truth behind receipts.",
+    table={
+        "verify": Command("journals:verify", "Prove every chain: intact, broken or incomplete."),
+        "export": Command("journals:export", "Write records as newline-delimited JSON."),
+        "rebuild": Command("journals:rebuild", "Drop the receipt index and read the journal again."),
+        "forget": Command("journals:forget", "Forget a tenant, or one captured body."),
+    },
+)
 
 
-@click.group()
-def main() -> None:
-    """A governed front door for agentic systems."""
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    table={
+        "serve": Command("serving:serve", "Run the gateway over contract files and folders."),
+        "demo": Command("demo:demo", "See it work: calls through a failing model, their receipt, a replay."),
+        "check": Command("checking:check", "Check contract files without serving them."),
+        "model": _MODEL,
+        "chat": Command("chat:chat", "Ask a model through the running gateway."),
+        "key": _KEY,
+        "receipt": _RECEIPT,
+        "journal": _JOURNAL,
+        "schema": Command("schemas:schema", "Print the JSON Schema of a kind of document, for editors."),
+        "doctor": Command("doctor:doctor", "Look for what would keep a gateway from working here."),
+    },
+)
+@click.version_option(wardwright.__version__, message="wardwright %(version)s")
+def root() -> None:
+    """A governed front door for agentic systems.
+
+    Models stand behind stable names; each call leaves a receipt that can be verified and replayed.
+
+    Exit codes: 0 ok, 1 failed, 2 changes pending or cannot tell, 3 denied, 4 awaiting approval, 5 integrity, 64 usage.
+    """
 
 
-main.add_command(serve)
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line and end the process with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(words))
+
+
+def run(words: list[str]) -> int:
+    """Run one command line; its exit code."""
+    before_marker = words[: words.index("--")] if "--" in words else words
+    out = Output("--json" in before_marker)
+    try:
+        ended = root.main(
+            words, prog_name=_program(), standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
+        )
+        return Exit.OK if ended is None else int(ended)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message)
+        return Exit.OK
+    except click.ClickException as error:
+        return _failed(out, _usage(error))
+    except WardwrightError as error:
+        return _failed(out, error)
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough; flushing at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as defect:
+        traceback.print_exc()
+        return _failed(out, WardwrightError("internal_error", f"a defect of this program: {defect}"))
+
+
+def _failed(out: Output, error: WardwrightError) -> Exit:
+    out.fail(error)
+    return exit_of(error)
+
+
+def _usage(error: click.ClickException) -> WardwrightError:
+    """What click says, in our words."""
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = None if context is None else f"`{context.command_path} --help` shows how"
+    return WardwrightError("usage", message[:1].lower() + message[1:], hint=hint)
+
+
+def _program() -> str:
+    """What the user called: `ww`, or `wardwright` also for `python -m wardwright`."""
+    return "ww" if os.path.basename(sys.argv[0]) == "ww" else "wardwright"

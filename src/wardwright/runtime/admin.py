@@ -44,6 +44,17 @@ def admin_token(state: Path, environment: Mapping[str, str], luck: Luck) -> str:
     return token
 
 
+def known_token(state: Path, environment: Mapping[str, str]) -> str | None:
+    """The token where there is one and this user may read it."""
+    token = environment.get(VARIABLE)
+    if token is not None:
+        return token
+    try:
+        return (state / FILE).read_text().strip()
+    except OSError:
+        return None
+
+
 def hash_of(token: str) -> str:
     """Hex SHA-256: what the running gateway keeps of it."""
     return hashlib.sha256(token.encode()).hexdigest()

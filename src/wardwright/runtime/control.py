@@ -9,7 +9,7 @@ Rule 3: a change that cannot be compiled is refused whole; the catalog that serv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -89,6 +89,11 @@ class Control:
             elif record.kind == keys.REVOKED:
                 self._gateway.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
         self.activations = activation.folded(facts)
+
+    def resume(self) -> State:
+        """Serve what is active, whatever files hold."""
+        self.state = State(at=self._clock.now_us(), errors=tuple(self._serve()))
+        return self.state
 
     async def reload(self, library: Library, *, by: str = "file") -> State:
         """Propose what the files hold, then serve what is active. What was refused stays out and is told."""
@@ -174,7 +179,7 @@ class Control:
             hash=keys.hash_of(token.encode()),
             id=mint("key", now, self._luck.bits(LUCK_BITS)),
         )
-        await self._durably((Entry(keys.CREATED, made, at=now, chain="control", actor=by),))
+        await durably(self._writer, (Entry(keys.CREATED, made, at=now, chain="control", actor=by),))
         self._gateway.keys.add(made)
         return made, token
 
@@ -183,7 +188,7 @@ class Control:
         now = self._clock.now_us()
         self._gateway.keys.revoke(id_, now)
         entry = Entry(keys.REVOKED, keys.Revocation(id=id_), at=now, chain="control", actor=by)
-        await self._durably((entry,))
+        await durably(self._writer, (entry,))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -196,7 +201,7 @@ class Control:
             for name, error in refused:
                 if name in named:
                     raise error
-            await self._durably(self._entries(facts, by))
+            await durably(self._writer, self._entries(facts, by))
             self._fold(facts)
             self._serve()
         return facts
@@ -213,26 +218,6 @@ class Control:
     def _fold(self, facts: tuple[Fact, ...]) -> None:
         now = self._clock.now_us()
         self.activations = activation.folded(((now, fact) for fact in facts), self.activations)
-
-    async def _durably(self, entries: tuple[Entry, ...]) -> None:
-        """Put the entries and wait until the last of them lies on disk. Raises `journal_write`."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def durable(failure: Exception | None) -> None:
-            if done.done():
-                return
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
-
-        entries[-1].on_durable = durable
-        for entry in entries:
-            self._writer.put(entry)
-        try:
-            await asyncio.wait_for(done, ANSWER_S)
-        except TimeoutError:
-            raise WardwrightError("journal_write", "the journal did not take the change in time") from None
 
     def _keep(self, contract: ModelContract | Provider) -> None:
         key = digest(contract)
@@ -318,3 +303,24 @@ class Control:
             upstreams=self._upstreams.by_name,
             load_tokenizer=self._load_tokenizer,
         )
+
+
+async def durably(writer: Writer, entries: Sequence[Entry]) -> None:
+    """Put the entries and wait until the last of them lies on disk. Raises `journal_write`."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def durable(failure: Exception | None) -> None:
+        if done.done():
+            return
+        if failure is None:
+            done.set_result(None)
+        else:
+            done.set_exception(failure)
+
+    entries[-1].on_durable = durable
+    for entry in entries:
+        writer.put(entry)
+    try:
+        await asyncio.wait_for(done, ANSWER_S)
+    except TimeoutError:
+        raise WardwrightError("journal_write", "the journal did not take the change in time") from None

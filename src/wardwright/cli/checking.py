@@ -1,0 +1,102 @@
+"""`wardwright check`: what contract files say, judged as the gateway would judge them, without serving them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import msgspec
+
+from wardwright.cli.coat import Told, told
+from wardwright.cli.exits import Exit
+from wardwright.cli.options import json_option, paths_argument
+from wardwright.cli.output import Output, columns
+from wardwright.cli.state import state_of
+from wardwright.contracts.digest import digest
+from wardwright.contracts.route_words import described
+from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime import library, offline, settings
+from wardwright.runtime.library import Library
+
+
+class CheckedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One model that may serve."""
+
+    name: str
+    version: str
+    """The digest that its file would propose."""
+    route: str
+    file: str
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files say."""
+
+    files: int
+    models: tuple[CheckedModel, ...]
+    providers: tuple[str, ...]
+    errors: tuple[Told, ...]
+    warnings: tuple[Told, ...]
+
+
+@click.command()
+@paths_argument
+@json_option
+def check(paths: tuple[Path, ...], out: Output) -> Exit:
+    """Check contract files without serving them.
+
+    PATHs are files and folders; none: the current folder. Every file is read, checked against the others and compiled.
+    Exit 1 when anything is refused.
+    """
+    chosen = paths or (Path(),)
+    read = library.read(chosen)
+    errors = (*_settings_errors(chosen), *asyncio.run(_compiled(read)))
+    for warning in read.warnings:
+        out.warn(warning)
+    checked = Checked(
+        files=len(read.files),
+        models=tuple(
+            CheckedModel(name=name, version=digest(one.value), route=described(one.value.route), file=one.file)
+            for name, one in sorted(read.models.items())
+        ),
+        providers=tuple(sorted(read.providers)),
+        errors=tuple(map(told, errors)),
+        warnings=tuple(map(told, read.warnings)),
+    )
+    if out.as_json:
+        out.answer(checked, ())
+    else:
+        for error in errors:
+            out.fail(error)
+            out.note("")
+        out.answer(checked, lambda: _lines(checked))
+    return Exit.FAILED if errors else Exit.OK
+
+
+def _settings_errors(paths: Iterable[Path]) -> tuple[WardwrightError, ...]:
+    try:
+        settings.load(next((path for path in paths if path.is_dir()), None), {})
+    except WardwrightError as error:
+        return (error,)
+    return ()
+
+
+async def _compiled(read: Library) -> tuple[WardwrightError, ...]:
+    """Every reason why something of the files cannot serve."""
+    async with offline.proposed(read, state_of(None)) as front:
+        return front.control.state.errors
+
+
+def _lines(checked: Checked) -> Iterable[str]:
+    yield from columns((model.name, model.route, model.file) for model in checked.models)
+    refused = f", {len(checked.errors)} refused" if checked.errors else ""
+    yield (
+        f"checked {_counted(checked.files, 'file')}: {_counted(len(checked.models), 'model')}, "
+        f"{_counted(len(checked.providers), 'provider')}{refused}"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

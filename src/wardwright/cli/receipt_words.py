@@ -1,0 +1,182 @@
+"""One receipt as text: what became of the call, the way it took, what it cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from wardwright.api.receipts import Full
+from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
+from wardwright.cli.figures import duration, instant, short, usd
+from wardwright.kernel.usage import Usage
+
+BAR_CELLS: Final = 24
+_BLOCKS: Final = "▏▎▍▌▋▊▉█"
+
+HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "TOKENS", "COST", "TOOK", "RECEIPT")
+
+
+def row(summary: Summary) -> tuple[str, ...]:
+    """One line of a list."""
+    served = "-" if summary.provider is None else f"{summary.provider}/{summary.target_model}"
+    return (
+        instant(summary.started_at),
+        summary.status if summary.error is None else f"{summary.status}: {summary.error}",
+        summary.model or summary.asked or "-",
+        served,
+        str(summary.attempts),
+        f"{summary.input_tokens}+{summary.output_tokens}",
+        usd(summary.cost_nano_usd),
+        duration(summary.total_us),
+        summary.receipt,
+    )
+
+
+def lines(full: Full) -> Iterable[str]:
+    """Everything worth knowing about one call."""
+    if full.receipt is None:
+        yield from _unfinished(full)
+        return
+    receipt = full.receipt
+    yield _outcome(receipt)
+    yield ""
+    yield from _asked(receipt)
+    yield from _route(receipt)
+    if receipt.attempts:
+        yield ""
+        yield from waterfall(receipt)
+    yield ""
+    yield from _end(receipt)
+    last = full.records[-1]
+    yield f"record    {last.writer}/{last.chain} seq {last.seq}, {last.id[:12]}"
+
+
+def _unfinished(full: Full) -> Iterable[str]:
+    words = {
+        "open": "is under way, or its record is not written yet",
+        "lost": "was lost: the process ended before the call did",
+        "closed": "is closed",
+    }
+    yield f"{full.id} {words[full.state]}"
+    if full.opened is not None:
+        opened = full.opened
+        yield f"called    {instant(opened.started_at)} by {_caller(opened.caller)}"
+        yield f"model     {opened.name} ({short(opened.contract)})"
+        yield f"target    {opened.target}: {opened.provider}/{opened.model}"
+
+
+def _outcome(receipt: Receipt) -> str:
+    contract = receipt.contract
+    name = receipt.request.model if contract is None else contract.name
+    said = f"{receipt.receipt}  {name} {receipt.status.replace('_', ' ')}"
+    if receipt.error is not None:
+        said += f" with {receipt.error}"
+    if receipt.selected is not None and receipt.status == "completed":
+        said += f" by {receipt.selected.target}" + (" after a fallback" if receipt.selected.fallback else "")
+    return f"{said} in {duration(receipt.timings.total_us)}"
+
+
+def _asked(receipt: Receipt) -> Iterable[str]:
+    request, contract = receipt.request, receipt.contract
+    yield f"called    {instant(receipt.started_at)} by {_caller(receipt.caller)}"
+    what = ["streamed" if request.stream else "whole", f"{request.messages} messages", f"{request.tools} tools"]
+    if receipt.facts is not None:
+        band = f" ±{request.error_ppm // 10_000} %" if request.error_ppm else ""
+        what.append(f"about {receipt.facts.input_tokens} tokens ({request.estimate}{band})")
+    yield f"asked     {request.kind}, {', '.join(what)}"
+    if contract is not None:
+        more = [short(contract.digest)]
+        more += [] if contract.version is None else [f"version {contract.version}"]
+        more += ["canary"] if contract.canary else []
+        more += [] if contract.variant is None else [f"variant {contract.variant}"]
+        yield f"contract  {contract.name} ({', '.join(more)})"
+    if receipt.retry_of is not None:
+        yield f"retry of  {receipt.retry_of}"
+
+
+def _route(receipt: Receipt) -> Iterable[str]:
+    plan, facts = receipt.plan, receipt.facts
+    if plan is None or facts is None:
+        return
+    order = " -> ".join(attempt.target for attempt in plan.attempts) or "nobody"
+    drawn = "".join(f", {draw.strategy} draw {draw.index}" for draw in plan.draws)
+    yield f"route     {receipt.node_type}{drawn}: {order}"
+    for index, skip in enumerate(plan.skipped):
+        detail = f" ({skip.detail})" if skip.detail else ""
+        yield f"{'skipped' if not index else '':<9} {skip.target}: {skip.reason.replace('_', ' ')}{detail}"
+
+
+def waterfall(receipt: Receipt) -> Iterable[str]:
+    """Attempts against the time of the call."""
+    total = max(receipt.timings.total_us, 1)
+    width = max(len(tried.target) for tried in receipt.attempts)
+    for tried in receipt.attempts:
+        yield f"{tried.target:<{width}}  {_bar(tried, total)}  {duration(tried.took_us):>7}  {_end_of(tried)}"
+
+
+def _bar(tried: Tried, total_us: int) -> str:
+    """Where the attempt lies in the call, in eighths of a cell; what took place is never invisible.
+
+    >>> _bar(Tried(contract="c", model="m", provider="p", started_us=500, target="t", took_us=500), 1000).strip()
+    '████████████'
+    """
+    eighths = BAR_CELLS * 8
+    start = min(tried.started_us * BAR_CELLS // total_us, BAR_CELLS - 1)
+    length = max(min((tried.started_us + tried.took_us) * eighths // total_us, eighths) - start * 8, 1)
+    bar = " " * start + _BLOCKS[-1] * (length // 8) + (_BLOCKS[length % 8 - 1] if length % 8 else "")
+    return bar.ljust(BAR_CELLS)
+
+
+def _end_of(tried: Tried) -> str:
+    said = [tried.failure.replace("_", " ")] if tried.failure is not None else ["ok"]
+    if tried.http_status is not None and tried.failure is not None:
+        said[0] += f" (HTTP {tried.http_status})"
+    if tried.finish:
+        said.append(" ".join(sorted(set(tried.finish))))
+    if tried.answered_us is not None and tried.failure is None:
+        said.append(f"first byte after {duration(tried.answered_us)}")
+    if tried.retry_after_s is not None:
+        said.append(f"retry after {tried.retry_after_s} s")
+    if tried.changed:
+        said.append("changed: " + ", ".join(tried.changed))
+    if tried.double:
+        said.append("scripted")
+    return ", ".join(said)
+
+
+def _end(receipt: Receipt) -> Iterable[str]:
+    client, timings = receipt.client, receipt.timings
+    if receipt.usage_source != "none":
+        yield f"usage     {_usage(receipt.usage)} ({receipt.usage_source})"
+    yield f"cost      {usd(receipt.cost_nano_usd)}"
+    got = [f"HTTP {client.status}", f"{client.bytes} bytes"]
+    got += [f"{client.events} events"] if client.events else []
+    got += [f"{client.text_chars} characters of text"] if client.text_chars else []
+    got += [f"{client.tool_calls} tool calls"] if client.tool_calls else []
+    if client.left_us is not None:
+        got.append(f"left after {duration(client.left_us)}, upstream {client.upstream or 'not called'}")
+    yield f"client    {', '.join(got)}"
+    first = "" if timings.first_byte_us is None else f"first byte {duration(timings.first_byte_us)}, "
+    yield f"timings   decided {duration(timings.decided_us)}, {first}total {duration(timings.total_us)}"
+
+
+def _usage(usage: Usage) -> str:
+    classes = {
+        "input": usage.input,
+        "cached": usage.cached_input,
+        "cache write": usage.cache_write,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
+    }
+    return ", ".join(f"{count} {name}" for name, count in classes.items() if count) or "no tokens"
+
+
+def _caller(caller: Caller) -> str:
+    said = [f"tenant {caller.tenant.value}"]
+    for name in ("application", "agent", "user", "house", "session", "run"):
+        claim: Sourced | None = getattr(caller, name)
+        if claim is not None:
+            said.append(f"{name} {claim.value} ({claim.source.replace('_', ' ')})")
+    if caller.tags:
+        said.append(f"tags {', '.join(caller.tags)}")
+    return ", ".join(said)
