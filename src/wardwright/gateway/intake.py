@@ -222,16 +222,16 @@ class Intake:
         found = self._found
         ppm = self.calibration_ppm = calibrations.get(version.contract.name, UNCALIBRATED_PPM)
         if found is None or not isinstance(head, ChatHead):
-            return estimate_chat(bytes(members["input"]), None, 0, 0, calibration_ppm=ppm)
+            return estimate_chat(memoryview(members["input"]), None, 0, 0, calibration_ppm=ppm)
         raw = members.get("tools") or members.get("functions")
-        tools = None if raw is None else bytes(raw)
+        tools = None if raw is None else memoryview(raw)
         if version.tokenizer is not None:
             self.calibration_ppm = None
-            return count_chat(bytes(members["messages"]), tools, version.tokenizer)
+            return count_chat(bytes(members["messages"]), None if raw is None else bytes(raw), version.tokenizer)
         if found.images or found.audio or found.files:
             self.calibration_ppm = None
         return estimate_chat(
-            bytes(members["messages"]),
+            memoryview(members["messages"]),
             tools,
             found.images,
             len(head.messages),

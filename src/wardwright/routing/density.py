@@ -100,7 +100,7 @@ class Density(NamedTuple):
     """The share of its bytes that belong to characters beyond ASCII: where vocabularies differ most."""
 
 
-def weigh(data: bytes) -> Density:
+def weigh(data: bytes | memoryview) -> Density:
     """What JSON text costs. White space between members is cheap, line breaks there are free.
 
     >>> weigh(b"Where is it?")
@@ -111,6 +111,8 @@ def weigh(data: bytes) -> Density:
         stride, last = length - _SLICE_BYTES, SLICES - 1
         data = b"".join([data[at : at + _SLICE_BYTES] for at in [stride * n // last for n in range(SLICES)]])
         size = SAMPLE_BYTES
+    elif isinstance(data, memoryview):
+        data = data.tobytes()
     if b"\\" in data and b"\\u" in data:  # a search for one byte is many times faster than for two
         data = _read(data)
     weights = data.translate(WEIGHTS)

@@ -62,8 +62,8 @@ _TURN: Final = MESSAGE_TOKENS * UNIT - _MESSAGE_FRAME
 
 
 def estimate_chat(
-    messages: bytes,
-    tools: bytes | None,
+    messages: bytes | memoryview,
+    tools: bytes | memoryview | None,
     images: int,
     message_count: int,
     *,
@@ -79,7 +79,7 @@ def estimate_chat(
     """
     media = IMAGE_TOKENS * images + AUDIO_TOKENS * audio + FILE_TOKENS * files
     if media:
-        messages = without_base64(messages, images + audio + files)
+        messages = without_base64(bytes(messages), images + audio + files)
     weight, beyond_ascii_ppm = weigh(messages)
     length = len(messages)
     if tools is not None:
