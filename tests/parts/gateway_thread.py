@@ -215,6 +215,8 @@ def running(
         thread.join()
         raise started
     try:
+        refused = started.runtime.control.state.errors
+        assert not refused, [str(error) for error in refused]
         yield started
     finally:
         started.server.should_exit = True

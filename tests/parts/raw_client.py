@@ -66,7 +66,11 @@ class RawClient:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(patience_s)
-        self.socket.connect(("127.0.0.1", port))
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self._heard = b""
 
     def __enter__(self) -> RawClient:
@@ -116,6 +120,8 @@ class RawClient:
             body = b"".join(iter(self.chunk, b""))
         elif "content-length" in head.headers:
             body = self.exactly(int(head.headers["content-length"]))
+        elif head.status == 204:
+            body = b""
         else:
             body = self.to_the_end()
         return msgspec.structs.replace(head, body=body)

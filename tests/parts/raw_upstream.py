@@ -159,6 +159,9 @@ class RawUpstream:
         return self.turns[nth - 1]
 
     def close(self) -> None:
+        """Nobody listens any more. Harmless when repeated."""
+        if self._ends:
+            return
         self._ends = True
         self._listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()

@@ -140,6 +140,17 @@ def test_a_stream_that_ends_without_its_end_is_broken_never_stopped() -> None:
     assert kinds(effects) == ["Settle", "Close", "Break"]
 
 
+def test_an_event_that_was_cut_off_is_not_counted_as_heard() -> None:
+    call = stage.machine(stream=True)
+    stage.decided(call)
+    call.head(200, SSE, 2 * MS)
+    call.event(FIRST, 3 * MS)
+    call.event(SECOND[:-1], 4 * MS)
+    effects = call.end(5 * MS)
+    assert kinds(effects) == ["Settle", "Close", "Break"]
+    assert receipt_of(effects).client.text_chars == len("hel")
+
+
 def test_an_empty_stream_falls_through_while_nothing_was_released() -> None:
     call = stage.machine(stream=True)
     stage.decided(call)
