@@ -15,6 +15,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from scripts import hygiene
+from wardwright.contracts.check import check, gather
+from wardwright.contracts.decode import decode
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src"
@@ -45,14 +47,18 @@ def test_the_examples_in_docstrings_run(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "language", "text"), blocks(), ids=lambda value: value if ".md:" in value else "")
-def test_a_code_block_on_a_page_parses(place: str, language: str, text: str) -> None:
+def test_a_code_block_on_a_page_parses_and_contracts_check_clean(place: str, language: str, text: str) -> None:
     match language:
         case "python":
             assert ast.parse(text, filename=place).body
         case "json":
             assert json.loads(text) is not None
         case "yaml":
-            assert YAML(typ="safe").load(text) is not None
+            assert list(YAML(typ="safe").load_all(text))
+            if text.lstrip().startswith("kind:"):
+                gathered = gather(decode(text.encode(), f"{Path(place.partition(':')[0]).name}.yaml"))
+                verdict = check(gathered.models, gathered.providers)
+                assert (gathered.errors, verdict.errors, verdict.warnings) == ((), (), ())
         case "toml":
             assert tomllib.loads(text)
         case "sh":
