@@ -160,17 +160,21 @@ class Edge(HttpToolsProtocol):
             self._head = [data]
             self._head_bytes = len(data)
             self._heads = 0
-            self._wait(self._limits.head_timeout_s)
         elif state == _HEAD:
             self._head.append(data)
             self._head_bytes += len(data)
         else:
             self._overhead_bytes += len(data)
         self._feed(data)
-        if self._state == _HEAD:
+        reached = self._state
+        if reached == _HEAD:
             if self._head_bytes > self._limits.head_bytes_max:
                 self._turn_away(self._head_too_large())
-        elif self._overhead_bytes > self._limits.head_bytes_max:
+            elif state == _IDLE:
+                self._wait(self._limits.head_timeout_s)
+        elif reached == _BODY and state != _BODY:
+            self._wait(self._limits.body_timeout_s)
+        if reached != _HEAD and self._overhead_bytes > self._limits.head_bytes_max:
             self._turn_away(WardwrightError("invalid_request", "the body's chunks are wrapped in more than they hold"))
 
     def _feed(self, data: bytes) -> None:
@@ -229,9 +233,7 @@ class Edge(HttpToolsProtocol):
         elif self._state == _ASGI:
             super().shutdown()
         else:
-            self._state = _CLOSING
-            self.transport.close()
-            self._wait(LINGER_S)
+            self._close()
 
     def expired(self) -> None:
         """The deadline of whatever the connection waits for has passed."""
@@ -276,7 +278,10 @@ class Edge(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._state == _HEAD:  # rule 6
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self.parser
@@ -287,7 +292,6 @@ class Edge(HttpToolsProtocol):
             raise _TurnedAway(self._head_too_large())
         self._head = []
         self._overhead_bytes = 0
-        self._wait(limits.body_timeout_s)
         self._kind = kind = self._call_of(self.url) if parser.get_method() == b"POST" else None
         if kind is None:
             self._hand_over()
@@ -326,6 +330,7 @@ class Edge(HttpToolsProtocol):
             raise _TurnedAway(WardwrightError("invalid_request", "the request's target is no URL"))
         self._state = _ASGI
         self._is_heard = False
+        self._wait(self._limits.body_timeout_s)
         super().on_message_begin()
         self.url, self.headers, self.expect_100_continue = url, headers, expects
         self.scope["headers"] = headers
@@ -508,7 +513,7 @@ class Edge(HttpToolsProtocol):
         self._state = _CLOSING
         self._outbox.flush()
         self.transport.close()
-        self._wait(LINGER_S)
+        self._wait(min(LINGER_S, self._limits.idle_timeout_s))
 
     def _linger(self) -> None:
         """Rule 5."""
@@ -519,7 +524,7 @@ class Edge(HttpToolsProtocol):
         self._state = _CLOSING
         self._outbox.flush()
         transport.write_eof()
-        self._wait(LINGER_S)
+        self._wait(min(LINGER_S, self._limits.idle_timeout_s))
 
     def _wait(self, seconds: float) -> None:
         watch = self._watch
