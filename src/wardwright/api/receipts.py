@@ -18,6 +18,7 @@ from wardwright.api.front import Front
 from wardwright.api.operation import Ask
 from wardwright.api.query import Parameter, Query, Value
 from wardwright.calls import receipt as rc
+from wardwright.calls.story import Event, events_of
 from wardwright.gateway.catalog import PREFIX
 from wardwright.journal.entry import Record, Ref
 from wardwright.journal.rows import columns_of, value_of
@@ -97,6 +98,8 @@ class Full(msgspec.Struct, frozen=True, kw_only=True):
     """Set where the state is `closed`."""
     opened: rc.Opened | None
     """Set where the call did something that cannot be taken back before it closed."""
+    events: tuple[Event, ...]
+    """The steps of a closed call in order, read from its receipt."""
     records: tuple[Position, ...]
     """Oldest first."""
 
@@ -191,7 +194,12 @@ def _full(id_: str, records: tuple[Record, ...]) -> Full | None:
             case rc.LOST if receipt is None:
                 state = "lost"
     return Full(
-        id=id_, state=state, receipt=receipt, opened=opened, records=tuple(_position(record) for record in records)
+        id=id_,
+        state=state,
+        receipt=receipt,
+        opened=opened,
+        events=() if receipt is None else events_of(receipt),
+        records=tuple(_position(record) for record in records),
     )
 
 

@@ -27,6 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int
     """From 1 without gaps."""
     type: Type
+    """What happened."""
 
 
 _ORDER: Final[dict[Type, int]] = {
