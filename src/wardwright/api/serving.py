@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,8 @@ from wardwright.runtime.wiring import Runtime
 
 BACKLOG: Final = 4096
 SERVER_FILE: Final = "server.json"
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+"""Signals on which the gateway drains and ends in good order."""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
     Raises what `Runtime.open` raises, and `settings_invalid` where the address cannot be had.
     """
     loop = asyncio.get_running_loop()
+    _allow_many_connections()
     listener = listen(runtime.settings.bind)
     url = url_of(listener)
     try:
@@ -56,6 +61,12 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
     finally:
         marker.unlink(missing_ok=True)
         await runtime.aclose()
+
+
+def _allow_many_connections() -> None:
+    """Lift the soft limit on open files to the hard one: many systems start a process with room for a thousand."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(bind: str) -> socket.socket:
@@ -88,6 +99,21 @@ class _Server(Server):
     def __init__(self, config: Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
         self._announce = announce
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM ask for a drain.
+
+        uvicorn would raise them anew once it has drained, and so end the process before the journal is closed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in ENDING:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
