@@ -11,6 +11,7 @@ import msgspec
 
 from wardwright.cli.coat import Told, told
 from wardwright.cli.exits import Exit
+from wardwright.cli.figures import counted
 from wardwright.cli.options import json_option, paths_argument
 from wardwright.cli.output import Output, columns
 from wardwright.cli.state import state_of
@@ -93,10 +94,6 @@ def _lines(checked: Checked) -> Iterable[str]:
     yield from columns((model.name, model.route, model.file) for model in checked.models)
     refused = f", {len(checked.errors)} refused" if checked.errors else ""
     yield (
-        f"checked {_counted(checked.files, 'file')}: {_counted(len(checked.models), 'model')}, "
-        f"{_counted(len(checked.providers), 'provider')}{refused}"
+        f"checked {counted(checked.files, 'file')}: {counted(len(checked.models), 'model')}, "
+        f"{counted(len(checked.providers), 'provider')}{refused}"
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

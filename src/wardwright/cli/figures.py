@@ -55,6 +55,14 @@ def short(digest: str | None) -> str:
     return "-" if digest is None else digest.removeprefix("sha256:")[:DIGEST_CHARS]
 
 
+def counted(number: int, noun: str) -> str:
+    """
+    >>> counted(1, "file"), counted(2, "file")
+    ('1 file', '2 files')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def share(ppm: int) -> str:
     """
     >>> share(50_000)

@@ -13,7 +13,7 @@ import msgspec
 from wardwright.api.journal import Verification, overall
 from wardwright.cli.door import open_door
 from wardwright.cli.exits import Exit
-from wardwright.cli.figures import instant_of
+from wardwright.cli.figures import counted, instant_of
 from wardwright.cli.options import json_option, state_option, url_option
 from wardwright.cli.output import Output
 from wardwright.cli.state import running_in
@@ -102,7 +102,7 @@ def export(
     with output.open("wb") as file:
         for line in lines:
             count += file.write(line) > 0
-    out.answer(Exported(file=str(output), records=count), [f"wrote {output}: {count} records"])
+    out.answer(Exported(file=str(output), records=count), [f"wrote {output}: {counted(count, 'record')}"])
 
 
 @click.command()
@@ -120,7 +120,7 @@ def rebuild(state: Path, out: Output) -> None:
         rebuilt = Rebuilt(records=index.rebuild())
     finally:
         index.close()
-    out.answer(rebuilt, [f"the index took in {rebuilt.records} records"])
+    out.answer(rebuilt, [f"the index took in {counted(rebuilt.records, 'record')}"])
 
 
 @click.command()
@@ -144,7 +144,7 @@ def forget(tenant: str, body: str | None, yes: bool, state: Path, url: str | Non
     with open_door(state, url, changes=True) as door:
         gone = door.ask("POST", "/api/journal/forget", Forgotten, body={"tenant": tenant, "body": body})
     key = "its key and " if gone.key else ""
-    out.answer(gone, [f"forgot of tenant {tenant}: {key}{gone.bodies} bodies"])
+    out.answer(gone, [f"forgot of tenant {tenant}: {key}{gone.bodies} captured bodies"])
     return Exit.OK
 
 
@@ -159,12 +159,12 @@ def _verification(verification: Verification) -> Iterable[str]:
 def _verdict(verdict: Verdict) -> Iterator[str]:
     match verdict:
         case Intact():
-            checkpoints = f"{verdict.checkpoints} checkpoint" + ("s" if verdict.checkpoints != 1 else "")
-            yield f"intact      {verdict.chain}: {verdict.records} records, {checkpoints}, head {verdict.head[:12]}"
+            checkpoints, records = counted(verdict.checkpoints, "checkpoint"), counted(verdict.records, "record")
+            yield f"intact      {verdict.chain}: {records}, {checkpoints}, head {verdict.head[:12]}"
         case Incomplete():
-            yield f"incomplete  {verdict.chain}: {verdict.records} records, {verdict.reason}"
+            yield f"incomplete  {verdict.chain}: {counted(verdict.records, 'record')}, {verdict.reason}"
         case Broken():
             yield f"broken      {verdict.chain}: {verdict.reason}"
-            yield f"  --> {verdict.place}, after {verdict.records} records that are proven"
+            yield f"  --> {verdict.place}, after {counted(verdict.records, 'record')} proven"
         case _:
             assert_never(verdict)

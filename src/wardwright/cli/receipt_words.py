@@ -7,7 +7,7 @@ from typing import Final
 
 from wardwright.api.receipts import Full
 from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
-from wardwright.cli.figures import duration, instant, short, usd
+from wardwright.cli.figures import counted, duration, instant, short, usd
 from wardwright.kernel.usage import Usage
 
 BAR_CELLS: Final = 24
@@ -79,7 +79,11 @@ def _outcome(receipt: Receipt) -> str:
 def _asked(receipt: Receipt) -> Iterable[str]:
     request, contract = receipt.request, receipt.contract
     yield f"called    {instant(receipt.started_at)} by {_caller(receipt.caller)}"
-    what = ["streamed" if request.stream else "whole", f"{request.messages} messages", f"{request.tools} tools"]
+    what = [
+        "streamed" if request.stream else "whole",
+        counted(request.messages, "message"),
+        counted(request.tools, "tool"),
+    ]
     if receipt.facts is not None:
         band = f" ±{request.error_ppm // 10_000} %" if request.error_ppm else ""
         what.append(f"about {receipt.facts.input_tokens} tokens ({request.estimate}{band})")
@@ -128,9 +132,7 @@ def _bar(tried: Tried, total_us: int) -> str:
 
 
 def _end_of(tried: Tried) -> str:
-    said = [tried.failure.replace("_", " ")] if tried.failure is not None else ["ok"]
-    if tried.http_status is not None and tried.failure is not None:
-        said[0] += f" (HTTP {tried.http_status})"
+    said = ["ok" if tried.failure is None else _failure(tried)]
     if tried.finish:
         said.append(" ".join(sorted(set(tried.finish))))
     if tried.answered_us is not None and tried.failure is None:
@@ -152,7 +154,7 @@ def _end(receipt: Receipt) -> Iterable[str]:
     got = [f"HTTP {client.status}", f"{client.bytes} bytes"]
     got += [f"{client.events} events"] if client.events else []
     got += [f"{client.text_chars} characters of text"] if client.text_chars else []
-    got += [f"{client.tool_calls} tool calls"] if client.tool_calls else []
+    got += [counted(client.tool_calls, "tool call")] if client.tool_calls else []
     if client.left_us is not None:
         got.append(f"left after {duration(client.left_us)}, upstream {client.upstream or 'not called'}")
     yield f"client    {', '.join(got)}"
@@ -180,3 +182,27 @@ def _caller(caller: Caller) -> str:
     if caller.tags:
         said.append(f"tags {', '.join(caller.tags)}")
     return ", ".join(said)
+
+
+def way(receipt: Receipt) -> str:
+    """The way of a call in one line.
+
+    `swift failed: server error (HTTP 503) -> steady answered`
+    """
+    steps = [
+        f"{tried.target} answered" if tried.failure is None else f"{tried.target} failed: {_failure(tried)}"
+        for tried in receipt.attempts
+    ]
+    return " -> ".join(steps) or "nobody was asked"
+
+
+def bill(receipt: Receipt) -> str:
+    """What a call came to in one line."""
+    usage = receipt.usage
+    tokens = f"{usage.input_total} tokens in, {usage.output_total} out"
+    return f"{tokens}, {usd(receipt.cost_nano_usd)}, {duration(receipt.timings.total_us)}"
+
+
+def _failure(tried: Tried) -> str:
+    status = "" if tried.http_status is None else f" (HTTP {tried.http_status})"
+    return f"{(tried.failure or '').replace('_', ' ')}{status}"

@@ -12,6 +12,7 @@ import msgspec
 
 from wardwright.calls.receipt import CLOSED, Receipt
 from wardwright.cli.exits import Exit
+from wardwright.cli.figures import counted
 from wardwright.cli.options import json_option, state_option
 from wardwright.cli.output import Output
 from wardwright.cli.planning import plan_lines
@@ -81,8 +82,8 @@ def lines(found: Replay) -> Iterable[str]:
 def _all_lines(found: Replays) -> Iterable[str]:
     for one in found.told:
         yield from lines(one)
-    counted = ", ".join(f"{count} {verdict}" for verdict, count in found.verdicts.items())
-    yield f"replayed {sum(found.verdicts.values())} receipts: {counted or 'there are none'}"
+    told = ", ".join(f"{count} {verdict}" for verdict, count in found.verdicts.items())
+    yield f"replayed {counted(sum(found.verdicts.values()), 'receipt')}: {told or 'there are none'}"
 
 
 def _exit(counts: Iterable[Verdict]) -> Exit:

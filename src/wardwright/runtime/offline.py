@@ -23,7 +23,7 @@ from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Exchange, Gauges, HttpRequest, Receiver
 from wardwright.gateway.service import Gateway, TenantKeys
 from wardwright.journal.entry import Chain, Entry, Writer
-from wardwright.journal.status import IndexStatus, JournalStatus, Pulse
+from wardwright.journal.status import ChainStatus, IndexStatus, JournalStatus, Pulse
 from wardwright.journal.store import Blobs, Index
 from wardwright.journal.verify import Verdict
 from wardwright.kernel.errors import WardwrightError
@@ -231,11 +231,15 @@ class StoredJournal:
 
     def status(self) -> JournalStatus:
         return JournalStatus(
-            chains=tuple(chain_status(self.state, self.reader, key) for key in self.reader.chains()),
+            chains=self.chains(),
             index=IndexStatus(behind=self.index.query(limit=1).behind, failure=None),
             pulse=self.pulse(),
             writer="",
         )
+
+    def chains(self) -> tuple[ChainStatus, ...]:
+        """Where each chain ends. Raises `journal_broken` for an end that cannot be read."""
+        return tuple(chain_status(self.state, self.reader, key) for key in self.reader.chains())
 
     def verify(self) -> tuple[Verdict, ...]:
         return verified(self.state, self.reader)
