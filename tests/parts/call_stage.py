@@ -53,7 +53,9 @@ def planned(targets: int = 2) -> Plan:
 
 def terms(targets: int = 2, *, drain: bool = False) -> tuple[Terms, ...]:
     return tuple(
-        Terms(context_window=8192, double=False, drain=drain, provider=f"p{n}", rates=RATES, voice=OpenAIVoice())
+        Terms(
+            context_window=8192, double=False, drain=drain, mark=f"coding/t{n}=m{n}", rates=RATES, voice=OpenAIVoice()
+        )
         for n in range(targets)
     )
 

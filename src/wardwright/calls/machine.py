@@ -52,7 +52,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     double: bool
     drain: bool
     """Read on to the end when the client leaves."""
-    provider: str
+    mark: str
+    """`<contract>/<target>=<model>`: marks what a model seals for itself, so that no other is handed it."""
     rates: Rates | None
     voice: Voice
 
@@ -223,14 +224,13 @@ class Machine:
         self._http_status = status
         self._headers = headers
         if 200 <= status < 300:
-            accepted = self.accepted
-            planned = self.planned(None)
-            self._reader = self._terms[self._attempt].voice.reader(
+            accepted, terms = self.accepted, self._terms[self._attempt]
+            self._reader = terms.voice.reader(
                 accepted.identity,
                 stream=accepted.request.stream,
                 include_usage=accepted.include_usage,
                 headers=headers,
-                target=f"{planned.contract}/{planned.target}",
+                target=terms.mark,
             )
         return _NOTHING
 

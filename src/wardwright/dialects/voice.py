@@ -60,7 +60,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     """The output budget, for dialects that demand one."""
     target: str
-    """`<contract>/<target>`: marks what must not be carried to another target."""
+    """`<contract>/<target>=<model>`: marks what must not be carried to another model."""
     continues: bool = True
     """The conversation may hold earlier answers of a model; without them there is nothing to hand over."""
 

@@ -43,8 +43,6 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an attempt at one target needs."""
 
     endpoint: Endpoint
-    key: str
-    """`<contract>/<target>`."""
     target: Target
     terms: Terms
     transport: Transport
@@ -151,13 +149,12 @@ def compile_version(
             )
         aims[candidate.contract, target.name] = Aim(
             endpoint=(target.provider, target.model),
-            key=f"{candidate.contract}/{target.name}",
             target=target,
             terms=Terms(
                 context_window=target.context_window,
                 double=upstream.double,
                 drain=upstream.provider.on_client_left == "drain",
-                provider=target.provider,
+                mark=f"{candidate.contract}/{target.name}={target.model}",
                 rates=None if target.price is None else rates_of(target.price),
                 voice=upstream.voice,
             ),

@@ -222,7 +222,7 @@ class Live:
                     model=planned.model,
                     output_tokens=machine.output_tokens,
                     stream=request.stream,
-                    target=aim.key,
+                    target=aim.terms.mark,
                     unsupported=aim.target.unsupported_parameters,
                 )
             )
