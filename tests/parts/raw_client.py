@@ -14,6 +14,10 @@ PATIENCE_S: Final = 10.0
 CHAT: Final = "/v1/chat/completions"
 
 
+class HungUp(Exception):
+    """The server closed where an answer should go on."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP answer."""
 
@@ -159,5 +163,6 @@ class RawClient:
 
     def _hear(self) -> None:
         data = self.socket.recv(1 << 20)
-        assert data, f"the server closed after {self._heard!r}"
+        if not data:
+            raise HungUp(f"the server closed after {self._heard!r}")
         self._heard += data
