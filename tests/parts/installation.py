@@ -7,6 +7,7 @@ is replayed and every journal verified.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,8 +104,10 @@ class Installation:
                 finally:
                     for client in served._clients:
                         client.close()
+            killed = process.child.process.poll() == -signal.SIGKILL
             code = process.stop()
-        self.audited.append(audit(self.state, ended_well=code == 0))
+            assert killed or code == 0, f"the gateway ended with {code}; it said:\n{process.child.said()}"
+        self.audited.append(audit(self.state, ended_well=not killed))
 
 
 def at(directory: Path, *documents: Json) -> Installation:
