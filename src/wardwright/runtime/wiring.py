@@ -18,7 +18,7 @@ from wardwright.gateway.service import Gateway
 from wardwright.journal.entry import Record
 from wardwright.journal.record import read as read_record
 from wardwright.journal.store import Index
-from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.providers.outbox import Outbox
@@ -93,16 +93,18 @@ class Runtime:
         Raises `journal_locked`, `journal_broken`, `journal_write`, `credential_unreadable`.
         """
         loop = asyncio.get_running_loop()
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.started_at = self.clock.now_us()
         secret_luck = SecretLuck()
-        node = identity(self.state, now_us=self.started_at, luck=secret_luck)
-        self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, secret_luck))
+        try:
+            self._take_state(loop, secret_luck, address or self.settings.bind)
+        except OSError as error:
+            raise WardwrightError(
+                "journal_write",
+                f"the state directory cannot be written: {error.strerror or error}",
+                place=Place(file=str(self.state)),
+            ) from error
         self.outbox = Outbox(loop)
         self.wheel = Wheel(loop.time())
-        self.journal = Journal(self.state, node, self.settings, self.clock)
-        self.journal.open(loop, address=address or self.settings.bind)
-        self.tenant_keys = TenantKeys(self.state, secret_luck)
         luck = SystemLuck()
         self.gateway = Gateway(
             clock=self.clock,
@@ -129,6 +131,14 @@ class Runtime:
         self.supervisor.tick(self.wheel)
         self.supervisor.spawn(self._retire())
         await self.reload()
+
+    def _take_state(self, loop: asyncio.AbstractEventLoop, luck: SecretLuck, address: str) -> None:
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        node = identity(self.state, now_us=self.started_at, luck=luck)
+        self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, luck))
+        self.journal = Journal(self.state, node, self.settings, self.clock)
+        self.journal.open(loop, address=address)
+        self.tenant_keys = TenantKeys(self.state, luck)
 
     async def reload(self, *, by: str = "file") -> State:
         """Read the contract files again and serve what they propose; what was refused stays as it was."""
