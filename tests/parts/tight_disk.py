@@ -31,7 +31,7 @@ class TightDisk:
         if not self._mounted:
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             # Not less: what the gateway says goes to a file too.
-            grown = max(path.stat().st_size for path in self.state.glob("journal/*/*/calls/*"))
+            grown = max(path.stat().st_size for path in self.state.rglob("*.jsonl"))
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (grown, hard))
             return
         with self._filler.open("wb", buffering=0) as filler:
