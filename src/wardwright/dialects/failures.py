@@ -2,7 +2,8 @@
 
 Rule 1: the upstream's own word for a context that is too long wins over its status: servers send it as 400, 413, 422
 and 500.
-Rule 2: 401 and 403 are our credentials or rights, never the caller's.
+Rule 2: 401 and 403 are our credentials or rights, never the caller's; so is an account that ran out of money, which
+servers send as 400, 402, 403 and 429.
 Rule 3: messages pass `discretion` before anyone sees them.
 """
 
@@ -47,6 +48,11 @@ _CONTEXT_WORDS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+_MONEY_CODES: Final = frozenset(
+    {"billing_error", "billing_hard_limit_reached", "billing_not_active", "insufficient_quota", "insufficient_balance"}
+)
+_MONEY_WORDS: Final = re.compile(r"credit balance is too low|exceeded your current quota", re.IGNORECASE)
 
 _BUSY_TYPES: Final = frozenset({"overloaded_error", "overloaded", "engine_overloaded"})
 _LIMIT_WORDS: Final = frozenset({"rate_limit_error", "rate_limit_exceeded", "rate_limit", "429"})
@@ -102,6 +108,8 @@ def broken_by(error: object) -> Broken:
 def _kind(status: int, message: str, words: frozenset[str]) -> FailureClass:
     if status not in (401, 403, 429) and (words & _CONTEXT_CODES or _CONTEXT_WORDS.search(message)):
         return "context_length"
+    if 400 <= status < 500 and (words & _MONEY_CODES or _MONEY_WORDS.search(message)):
+        return "credentials"
     match status:
         case 429:
             return "rate_limited"

@@ -17,6 +17,10 @@ LLAMA_CPP_LONG = b"""{"error":{"code":400,"message":"the request exceeds the ava
 OLLAMA_LONG = b'{"error":"input too long: exceeds maximum context length"}'
 ANTHROPIC_LONG = b"""{"type":"error","error":{"type":"invalid_request_error",
 "message":"prompt is too long: 210000 tokens > 200000 maximum"},"request_id":"req_1"}"""
+ANTHROPIC_BROKE = b"""{"type":"error","error":{"type":"invalid_request_error",
+"message":"Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."}}"""
+OPENAI_BROKE = b"""{"error":{"message":"You exceeded your current quota, please check your plan and billing details.",
+"type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"""
 ANTHROPIC_BUSY = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
 
 
@@ -39,6 +43,8 @@ ANTHROPIC_BUSY = b'{"type":"error","error":{"type":"overloaded_error","message":
         (401, b'{"error":{"message":"Incorrect API key provided: sk-abcdefghijklmnop"}}', "credentials"),
         (402, b"", "credentials"),
         (403, b"", "credentials"),
+        (400, ANTHROPIC_BROKE, "credentials"),
+        (429, OPENAI_BROKE, "credentials"),
         (404, b'{"error":"model \\"x\\" not found"}', "not_served"),
         (400, b'{"error":{"message":"no such model","code":"model_not_found"}}', "not_served"),
         (400, b'{"error":{"message":"bad temperature"}}', "rejected"),
