@@ -149,3 +149,5 @@ def meets(call: Call, where: Where) -> bool:
             return bool(value >= where.value)
         case "max":
             return bool(value <= where.value)
+        case "unset":
+            return False  # it has a value
