@@ -37,7 +37,8 @@ class AnthropicVoice:
             mark=mark_of(ask.target),
             drop=ask.unsupported,
         )
-        return Spoken(HttpRequest("/messages", _HEADERS, told.body), told.changed)
+        own = (pair for pair in ask.headers if not pair[0].startswith(b"openai-"))
+        return Spoken(HttpRequest("/messages", (*_HEADERS, *own), told.body), told.changed)
 
     def reader(
         self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers, target: str = ""

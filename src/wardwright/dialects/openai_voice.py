@@ -14,11 +14,12 @@ from wardwright.dialects.openai_gather import OpenAIGather
 from wardwright.dialects.openai_stream import OpenAIRelay
 from wardwright.dialects.openai_whole import as_stream, read_whole
 from wardwright.dialects.openai_wire import upstream_body
-from wardwright.dialects.voice import Ask, Reader, Spoken
+from wardwright.dialects.voice import FIRST_HOP, Ask, Reader, Spoken
 from wardwright.dialects.whole_reader import WholeReader
 from wardwright.kernel.events import Broken
 
 _HEADERS: Final = ((b"content-type", b"application/json"),)
+_FIRST_HOP: Final[tuple[tuple[bytes, bytes], ...]] = (*_HEADERS, *FIRST_HOP)
 
 
 class OpenAIVoice:
@@ -43,7 +44,10 @@ class OpenAIVoice:
             members, model=ask.model, stream=streams, ask_usage=self._ask_usage, drop=ask.unsupported
         )
         path = "/chat/completions" if ask.kind == "chat" else "/embeddings"
-        return Spoken(HttpRequest(path, _HEADERS, body), (*dropped, *changed))
+        headers = _FIRST_HOP
+        if ask.headers is not FIRST_HOP:
+            headers = (*_HEADERS, *(pair for pair in ask.headers if not pair[0].startswith(b"anthropic-")))
+        return Spoken(HttpRequest(path, headers, body), (*dropped, *changed))
 
     def reader(
         self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers, target: str = ""

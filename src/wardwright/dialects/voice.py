@@ -6,7 +6,7 @@ upstream's bytes into the client's bytes, whichever of the two is streamed.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -46,8 +46,17 @@ class Reader(Protocol):
         ...
 
 
+HOPS: Final = b"x-wardwright-hops"
+
+FIRST_HOP: Final = ((HOPS, b"1"),)
+"""What a request carries onward that came straight from its client and brought nothing that goes with it."""
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What a voice needs to write the upstream request of one attempt."""
+
+    headers: tuple[tuple[bytes, bytes], ...] = FIRST_HOP
+    """What travels with the request to whichever provider serves it; a voice drops other dialects' own."""
 
     kind: Literal["chat", "embeddings"] = "chat"
     members: Members

@@ -25,6 +25,7 @@ from wardwright.dialects.openai_request import (
     decode_embeddings,
     survey,
 )
+from wardwright.dialects.voice import FIRST_HOP, HOPS
 from wardwright.gateway.catalog import Catalog, Served, Version
 from wardwright.gateway.core.callers import Headers, identify
 from wardwright.gateway.core.keys import Key
@@ -38,7 +39,10 @@ from wardwright.routing.tokens import UNCALIBRATED_PPM, Estimate, estimate_chat
 
 Kind: TypeAlias = Literal["chat", "embeddings"]
 
-_HOPS: Final = b"x-wardwright-hops"
+_ONWARD: Final = (b"anthropic-beta", b"idempotency-key", b"openai-beta", b"traceparent", b"tracestate")
+"""Headers of the client that travel on to the provider; all others end here."""
+
+_ONWARD_NAMES: Final = frozenset(_ONWARD)
 _RETRIES: Final = b"x-stainless-retry-count"
 
 
@@ -93,8 +97,8 @@ class Intake:
             self._members, self.head = decode_embeddings(body)
         self.members = self._members
         headers = self._headers
-        if _HOPS in headers:
-            self.hops = _count(headers, _HOPS)
+        if HOPS in headers:
+            self.hops = _count(headers, HOPS)
         if _RETRIES in headers:
             self.retries = _count(headers, _RETRIES)
         self.caller = identify(headers, self.head.metadata, self.key)
@@ -143,6 +147,14 @@ class Intake:
             stamp = msgspec.structs.replace(stamp, canary=canary, variant=variant)
         self.contract = stamp
         return version, stamp, facts
+
+    def onward(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers that the upstream request carries beside the dialect's own."""
+        headers = self._headers
+        if self.hops == 0 and _ONWARD_NAMES.isdisjoint(headers):
+            return FIRST_HOP
+        travelling = tuple((name, headers[name]) for name in _ONWARD if name in headers)
+        return ((HOPS, b"%d" % (self.hops + 1)), *travelling)
 
     def request(self) -> rc.Request:
         """What the receipt says was asked."""
