@@ -146,6 +146,66 @@ def test_an_invalid_file_is_refused_aloud_and_the_last_good_one_serves(
         serve(near, shared, version("m", "1"))
 
 
+def test_a_provider_whose_file_is_refused_runs_on_as_it_was(near: Served, shared: Installation, far: Upstream) -> None:
+    serve(near, shared, provider("steady", far.base_url), model("on-steady", target("one", "steady")))
+    client = near.client()
+    assert said(client, "on-steady") == "one"
+    shared.file(provider("steady", "")).write_bytes(b'{"kind": "provider", "name": "steady", "base_ur')
+    try:
+        assert near.admin("POST", "/api/reload")["errors"]
+        assert said(client, "on-steady") == "one"
+    finally:
+        serve(near, shared, provider("steady", far.base_url))
+
+
+def test_a_provider_whose_credential_cannot_be_read_keeps_only_its_own_models_out(
+    near: Served, shared: Installation, far: Upstream
+) -> None:
+    locked = provider("locked", far.base_url, credential="env:NO_SUCH_KEY")
+    try:
+        shared.write(locked, model("on-locked", target("one", "locked")), version("beside", "1"))
+        errors = near.admin("POST", "/api/reload")["errors"]
+        client = near.client()
+        assert said(client, "beside") == "one"
+        with pytest.raises(openai.NotFoundError):
+            said(client, "on-locked")
+        assert [error["code"] for error in errors] == ["credential_unreadable", "contract_reference"]
+        assert "`locked`" in errors[0]["detail"]
+        assert "`on-locked`" in errors[1]["detail"]
+    finally:
+        serve(near, shared, provider("locked", far.base_url))
+    assert said(near.client(), "on-locked") == "one"
+
+
+def test_a_restart_over_an_invalid_provider_serves_what_served_before(here: Installation, far: Upstream) -> None:
+    with here.serving() as served:
+        assert said(served.client()) == "one"
+    here.file(provider("far", far.base_url)).write_bytes(b"{")
+    with here.serving() as served:
+        assert said(served.client()) == "one"
+    here.write(provider("far", far.base_url, credential="env:NO_SUCH_KEY"))
+    with here.serving() as served:
+        assert "`far` cannot run" in served.process.child.said()
+        assert said(served.client()) == "one"
+        here.write(provider("far", far.base_url))
+        served.admin("POST", "/api/reload")
+        assert said(served.client()) == "one"
+
+
+def test_a_provider_that_never_ran_and_whose_file_is_then_refused_is_told_and_nothing_else_suffers(
+    near: Served, shared: Installation, far: Upstream
+) -> None:
+    odd = provider("odd", far.base_url, credential="env:NO_SUCH_KEY")
+    try:
+        serve(near, shared, odd, version("calm", "1"))
+        shared.file(odd).write_bytes(b"{")
+        assert len(near.admin("POST", "/api/reload")["errors"]) == 1
+        assert said(near.client(), "calm") == "one"
+    finally:
+        shared.file(odd).unlink()
+        serve(near, shared)
+
+
 def test_a_restart_over_an_invalid_file_serves_what_served_before(here: Installation) -> None:
     with here.serving() as served:
         assert said(served.client()) == "one"

@@ -36,7 +36,10 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def install(ask: Ask[bytes]) -> Installed:
-    """Raises `not_found` where it is not allowed, and ContractErrors; nothing changes then."""
+    """Raises `not_found` where it is not allowed, and ContractErrors.
+
+    Nothing changes for documents that are refused; where a provider alone cannot run, all that does without it serves.
+    """
     if not ask.front.test_config:
         raise WardwrightError("not_found", "nothing lives at this path")
     gathered = gather(_documents(ask.body))

@@ -16,9 +16,12 @@ import msgspec
 
 from wardwright.contracts import activation
 from wardwright.contracts.activation import Activations, Fact, History
+from wardwright.contracts.check import check
+from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import Closure, canonical, closure, digest, restored
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.provider import Provider
+from wardwright.contracts.refusal import did_you_mean
 from wardwright.gateway.catalog import Catalog, LoadTokenizer, Served, Version, compile_version
 from wardwright.gateway.core import keys
 from wardwright.gateway.core.keys import Key
@@ -67,7 +70,6 @@ class Control:
         self._contracts: dict[str, ModelContract] = {}
         """Stored contracts by digest, as far as they were needed."""
         self._gateway = gateway
-        self._library: Library | None = None
         self._luck = luck
         self._secret_luck = secret_luck
         self._store = store
@@ -97,14 +99,8 @@ class Control:
 
     async def reload(self, library: Library, *, by: str = "file") -> State:
         """Propose what the files hold, then serve what is active. What was refused stays out and is told."""
+        library = await self._with_providers(library)
         errors = list(library.errors)
-        self._library = library
-        try:
-            await self._upstreams.keep({name: one.value for name, one in library.providers.items()})
-        except WardwrightError as error:
-            # Without its providers nothing of the new set can serve: keep all of the old one.
-            self.state = State(at=self._clock.now_us(), errors=(*errors, error), warnings=library.warnings)
-            return self.state
         proposed = {name: one.value for name, one in library.models.items()}
         found: list[tuple[str, ModelContract | Provider]] = [
             *((one.file, one.value) for one in library.providers.values()),
@@ -123,6 +119,44 @@ class Control:
         errors.extend(self._serve())
         self.state = State(at=self._clock.now_us(), errors=tuple(errors), warnings=library.warnings)
         return self.state
+
+    async def _with_providers(self, library: Library) -> Library:
+        """Run the providers; what is left of the library is what can be proposed over them.
+
+        A provider that cannot be built stays as it ran, or as it was stored last, and so does one whose file may be
+        among those refused. A model that needs one which never ran waits for it.
+        """
+        wanted = {name: one.value for name, one in library.providers.items()}
+        if library.unread:
+            wanted = self._stored_providers() | wanted
+        failures = await self._upstreams.keep(wanted)
+        if not failures:
+            return library
+        missing = failures.keys() - self._upstreams.by_name.keys()
+        stored = {name: one for name, one in self._stored_providers().items() if name in missing}
+        if stored:
+            await self._upstreams.keep(self._providers() | stored)
+        running = {name: one for name, one in library.providers.items() if name in self._upstreams.by_name}
+        waiting = check(library.models, running).refused & library.models.keys()
+        told = [_cannot_run(name, error, library.providers.get(name)) for name, error in failures.items()]
+        told += [_waits(library.models[name]) for name in sorted(waiting)]
+        return msgspec.structs.replace(
+            library,
+            errors=(*library.errors, *told),
+            models={name: one for name, one in library.models.items() if name not in waiting},
+            providers={name: one for name, one in running.items() if name not in failures},
+            unread=library.unread | {library.models[name].file for name in waiting},
+        )
+
+    def _stored_providers(self) -> dict[str, Provider]:
+        """Every provider as its document was last stored."""
+        found: dict[str, Provider] = {}
+        for name, key in self.activations.providers.items():
+            data = self._store.get(key)
+            value = None if data is None else restored(data)
+            if isinstance(value, Provider):
+                found[name] = value
+        return found
 
     # -- versions ------------------------------------------------------------------------------------------------------
 
@@ -153,7 +187,8 @@ class Control:
         """Raises `contract_not_found`."""
         history = self.activations.models.get(name)
         if history is None:
-            raise WardwrightError("contract_not_found", f"no model contract is called `{name}`")
+            hint = did_you_mean(name, self.activations.models)
+            raise WardwrightError("contract_not_found", f"no model contract is called `{name}`", hint=hint)
         return history
 
     def contract(self, name: str, version: str | None) -> tuple[str, ModelContract]:
@@ -303,6 +338,21 @@ class Control:
             upstreams=self._upstreams.by_name,
             load_tokenizer=self._load_tokenizer,
         )
+
+
+def _cannot_run(name: str, error: WardwrightError, provider: Located[Provider] | None) -> WardwrightError:
+    place = error.place or (None if provider is None else provider.place())
+    return WardwrightError(
+        error.code, f"the provider `{name}` cannot run: {error.message}", place=place, hint=error.hint
+    )
+
+
+def _waits(model: Located[ModelContract]) -> WardwrightError:
+    return WardwrightError(
+        "contract_reference",
+        f"`{model.value.name}` stays as it was: a provider on its route cannot run",
+        place=model.place(),
+    )
 
 
 async def durably(writer: Writer, entries: Sequence[Entry]) -> None:

@@ -10,6 +10,7 @@ from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
 from wardwright.dialects.voices import voice_of
 from wardwright.gateway.catalog import Upstream
+from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.supervisor import Supervisor
 
 DOUBLES: Final = frozenset({"scripted", "replay"})
@@ -38,27 +39,36 @@ class Upstreams:
     def by_name(self) -> Mapping[str, Upstream]:
         return self._upstreams
 
-    async def keep(self, providers: Mapping[str, Provider]) -> None:
-        """Run exactly these from now on. Raises WardwrightError for one that cannot be built, changing nothing."""
+    async def keep(self, providers: Mapping[str, Provider]) -> dict[str, WardwrightError]:
+        """Run these from now on, and no others. Returns why some cannot be built: each of them stays as it ran."""
         fresh: dict[str, Upstream] = {}
+        failures: dict[str, WardwrightError] = {}
         for name, provider in providers.items():
             running = self._upstreams.get(name)
             if running is not None and running.provider == provider:
                 fresh[name] = running
-            else:
-                fresh[name] = Upstream(
-                    double=provider.transport in DOUBLES,
-                    provider=provider,
-                    transport=self._build(provider),
-                    voice=voice_of(provider),
-                )
-        for name, upstream in fresh.items():
-            if self._upstreams.get(name) is not upstream:
-                await upstream.transport.open()
+                continue
+            try:
+                fresh[name] = await self._opened(provider)
+            except WardwrightError as error:
+                failures[name] = error
+                if running is not None:
+                    fresh[name] = running
         replaced = [upstream for name, upstream in self._upstreams.items() if fresh.get(name) is not upstream]
         self._upstreams = fresh
         for upstream in replaced:
             self._supervisor.spawn(self._let_go(upstream.transport))
+        return failures
+
+    async def _opened(self, provider: Provider) -> Upstream:
+        upstream = Upstream(
+            double=provider.transport in DOUBLES,
+            provider=provider,
+            transport=self._build(provider),
+            voice=voice_of(provider),
+        )
+        await upstream.transport.open()
+        return upstream
 
     async def aclose(self) -> None:
         for upstream in self._upstreams.values():
