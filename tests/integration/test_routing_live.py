@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -73,6 +75,15 @@ def here(far: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Installatio
         tmp_path_factory.mktemp("routing"),
         provider("far", far.base_url, timeouts={"first_byte_s": 1, "between_bytes_s": 1}),
         provider("nobody", "http://127.0.0.1:9/v1"),
+        provider(
+            "first-house", far.base_url, credential="env:FIRST_KEY", headers={"x-team": "first", "openai-project": "p1"}
+        ),
+        provider("second-house", far.base_url, credential="env:SECOND_KEY"),
+        provider("patient", far.base_url),
+        provider("draining", far.base_url, on_client_left="drain"),
+        model("two-houses", target("leaves", "first-house"), target("moves-in", "second-house")),
+        model("hurried", target("slow-one", "patient"), target("slow-two", "patient"), deadline_s=1),
+        model("drained", target("drains", "draining"), route="drains"),
         provider("narrow-door", far.base_url, pool={"connections_max": 1, "waiting_max": 0}),
         provider("fragile", far.base_url, breaker={"calls_min": 1, "open_s": 1}),
         *cascades("whole", FAILURES),
@@ -110,7 +121,7 @@ def here(far: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Installatio
 
 @pytest.fixture(scope="module")
 def near(here: Installation) -> Iterator[Served]:
-    with here.serving() as served:
+    with here.serving(env={"FIRST_KEY": "sk-first", "SECOND_KEY": "sk-second"}) as served:
         yield served
 
 
@@ -186,6 +197,49 @@ def test_after_the_first_byte_nobody_else_takes_over(far: Upstream, near: Served
         list(client.chat.completions.create(model="falls-released", messages=HELLO, stream=True))
     assert len(far.of("spare")) == before
     assert near.receipts(model="falls-released")[0]["status"] == "failed"
+
+
+def test_credentials_and_headers_of_one_provider_never_reach_another_nor_the_client(
+    far: Upstream, near: Served, client: openai.OpenAI
+) -> None:
+    own = (("openai-organization", "org-first"), ("x-ratelimit-remaining-requests", "3"), ("set-cookie", "a=b"))
+    far.on("leaves", answers.error(500, "boom", headers=own))
+    far.on("moves-in", replace(answers.whole("ok"), headers=(("content-type", "application/json"), *own)))
+    raw = client.chat.completions.with_raw_response.create(model="two-houses", messages=HELLO)
+    first, second = far.last("leaves").headers, far.last("moves-in").headers
+    assert (first["authorization"], first["x-team"], first["openai-project"]) == ("Bearer sk-first", "first", "p1")
+    assert second["authorization"] == "Bearer sk-second"
+    assert not {"x-team", "openai-project"} & second.keys()
+    assert not {name for name, _ in own} & {name.lower() for name in raw.headers}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_one_deadline_bounds_all_attempts(far: Upstream, near: Served, client: openai.OpenAI, stream: bool) -> None:
+    far.on("slow-one", replace(answers.error(500, "boom"), wait_s=0.6))
+    far.on("slow-two", replace(answers.whole("late"), wait_s=5))
+    asked_at = time.monotonic()
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(model="hurried", messages=HELLO, stream=stream)
+    assert 0.8 < time.monotonic() - asked_at < 3
+    assert (caught.value.status_code, caught.value.code) == (504, "deadline_exceeded")
+    receipt = near.receipt(caught.value.response.headers["x-wardwright-receipt-id"])
+    assert [attempt.failure for attempt in receipt.attempts] == ["server_error", "total_timeout"]
+
+
+def test_an_answer_that_is_drained_is_paid_for_as_the_provider_counts_it(
+    far: Upstream, near: Served, client: openai.OpenAI
+) -> None:
+    far.on("drains", answers.words("one two three four", gap_s=0.1))
+    stream = client.chat.completions.create(model="drained", messages=HELLO, stream=True)
+    first = next(stream)
+    stream.close()
+    (row,) = near.receipts(model="drained")
+    assert first.id == f"chatcmpl-{row['receipt']}"
+    receipt = near.receipt(row["receipt"])
+    assert (receipt.status, receipt.client.upstream) == ("client_left", "drained")
+    assert (receipt.usage_source, receipt.usage.output_total) == ("reported", 7)
+    assert receipt.client.text_chars < len("one two three four ")
+    assert "drains" not in far.left
 
 
 def test_a_target_that_keeps_failing_rests_and_is_probed_again(
