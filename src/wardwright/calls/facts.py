@@ -28,14 +28,14 @@ def chat_facts(
     """What routing may know of a chat request."""
     metadata = head.metadata
     return RouteFacts(
-        agent=_value(caller.agent),
-        application=_value(caller.application),
+        agent=None if caller.agent is None else caller.agent.value,
+        application=None if caller.application is None else caller.application.value,
         capabilities=capabilities_of(head, found),
         constraints=constraints,
         conversation=conversation,
         cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
         data_class=None if metadata is None else _text(metadata, "data_class"),
-        house=_value(caller.house),
+        house=None if caller.house is None else caller.house.value,
         in_tool_loop=head.messages[-1].role in _TOOL_ROLES,
         input_tokens=input_tokens,
         output_tokens=head.output_tokens or contract.output_tokens_default,

@@ -17,11 +17,15 @@ import msgspec
 from msgspec import Raw
 
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.usage import TOKENS_MAX
 
 JSON_DEPTH_MAX: Final = 128
 """Arrays and objects inside one another in a request body."""
 
 MODEL_NAME_CHARS_MAX: Final = 256
+
+CHOICES_MAX: Final = 1024
+"""Answers that one request may ask for: more than any provider gives."""
 
 Members: TypeAlias = dict[str, Raw]
 """The top-level members of a body as raw JSON."""
@@ -113,12 +117,12 @@ def decode_chat(body: bytes) -> tuple[Members, ChatHead]:
     _require_model(head.model)
     if not head.messages:
         raise WardwrightError("invalid_request", "`messages` is empty", place=Place(path="messages"))
-    if head.n is not None and head.n < 1:
-        raise WardwrightError("invalid_request", f"`n` is {head.n}; it must be at least 1", place=Place(path="n"))
-    budget = head.output_tokens
-    if budget is not None and budget < 1:
-        name = "max_completion_tokens" if head.max_completion_tokens is not None else "max_tokens"
-        raise WardwrightError("invalid_request", f"`{name}` is {budget}; it must be at least 1", place=Place(path=name))
+    if head.n is not None:
+        _require_count("n", head.n, CHOICES_MAX)
+    if head.max_tokens is not None:
+        _require_count("max_tokens", head.max_tokens, TOKENS_MAX)
+    if head.max_completion_tokens is not None:
+        _require_count("max_completion_tokens", head.max_completion_tokens, TOKENS_MAX)
     return members, head
 
 
@@ -196,6 +200,8 @@ def capabilities_of(head: ChatHead, found: Survey) -> tuple[str, ...]:
         wanted.append("reasoning")
     if found.images:
         wanted.append("vision")
+    if not wanted:
+        return ()
     wanted.sort()
     return tuple(wanted)
 
@@ -221,6 +227,13 @@ def _require_model(model: str) -> None:
             "invalid_request",
             f"`model` must have 1 to {MODEL_NAME_CHARS_MAX} characters",
             place=Place(path="model"),
+        )
+
+
+def _require_count(name: str, count: int, most: int) -> None:
+    if not 1 <= count <= most:
+        raise WardwrightError(
+            "invalid_request", f"`{name}` is {count}; it must be from 1 to {most}", place=Place(path=name)
         )
 
 

@@ -27,7 +27,7 @@ from wardwright.dialects.openai_request import (
 )
 from wardwright.dialects.voice import FIRST_HOP, HOPS
 from wardwright.gateway.catalog import Catalog, Served, Version
-from wardwright.gateway.core.callers import Headers, identify
+from wardwright.gateway.core.callers import Headers, identify, unclaimed
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.kernel.errors import WardwrightError
@@ -63,9 +63,7 @@ class Intake:
         self._body = body
         self.calibration_ppm: int | None = None
         """What the estimate was calibrated by; None where its outcome teaches nothing."""
-        self.caller = (
-            rc.Caller() if key is None else rc.Caller(key=key.id, tenant=rc.Sourced("trusted_auth", key.tenant))
-        )
+        self.caller = unclaimed(key)
         self.contract: rc.Contract | None = None
         self.conversation_source = ""
         self.digest = ""

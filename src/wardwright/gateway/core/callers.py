@@ -62,8 +62,8 @@ _GATEWAY_MEMBERS: Final = ("litellm_metadata", "requester_metadata")
 def identify(headers: Headers, metadata: Mapping[str, Any] | None, key: Key | None) -> Caller:
     """The caller of one request. Raises `invalid_header` or `invalid_request` for a claim that is not plain text."""
     if not metadata and _HEADER_NAMES.isdisjoint(headers):
-        return _LOCAL if key is None else _of_key(key)
-    base = _LOCAL if key is None else _of_key(key)
+        return unclaimed(key)
+    base = unclaimed(key)
     return Caller(
         agent=_claim("agent", headers, metadata, key) or base.agent,
         application=_claim("application", headers, metadata, key),
@@ -78,13 +78,11 @@ def identify(headers: Headers, metadata: Mapping[str, Any] | None, key: Key | No
     )
 
 
-_of_keys: Final[dict[str, Caller]] = {}
-_OF_KEYS_MAX: Final = 4096
-
-
-def _of_key(key: Key) -> Caller:
-    """Who a key says it is when nobody claims more: the same value every time, so that it is made once."""
-    caller = _of_keys.get(key.id)
+def unclaimed(key: Key | None) -> Caller:
+    """Who calls when nobody claims anything: the same value every time, made once a key."""
+    if key is None:
+        return _LOCAL
+    caller = _unclaimed.get(key.id)
     if caller is None:
         caller = Caller(
             agent=_trusted(key.agent) or Sourced("derived_anonymous", f"anonymous-{key.hash[:12]}"),
@@ -94,10 +92,14 @@ def _of_key(key: Key) -> Caller:
             tenant=Sourced("trusted_auth", key.tenant),
             user=_trusted(key.user),
         )
-        if len(_of_keys) >= _OF_KEYS_MAX:
-            _of_keys.clear()
-        _of_keys[key.id] = caller
+        if len(_unclaimed) >= _UNCLAIMED_MAX:
+            _unclaimed.clear()
+        _unclaimed[key.id] = caller
     return caller
+
+
+_unclaimed: Final[dict[str, Caller]] = {}
+_UNCLAIMED_MAX: Final = 4096
 
 
 def _trusted(value: str | None) -> Sourced | None:
