@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts import error_codes, house, http_api, receipt_pages
+from scripts import cli_reference, error_codes, house, http_api, receipt_pages
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -58,6 +58,7 @@ class Generated:
 
 GENERATED: Final = (
     Generated("ARCHITECTURE.md", house.picture, mark="house"),
+    Generated("docs/cli.md", cli_reference.page),
     Generated("docs/errors.md", error_codes.page),
     Generated("docs/openapi.json", http_api.page),
     Generated("docs/receipt.md", receipt_pages.page),

@@ -35,6 +35,10 @@ CONNECT_S: Final = 5.0
 ANSWER_S: Final = 60.0
 """How long an operation may take. Streams of calls are not bounded by this."""
 
+_ADMIN_HINT: Final = "be the owner of its state directory, or set WARDWRIGHT_ADMIN_TOKEN"
+
+_URL_HINT: Final = "write it as `http://127.0.0.1:8787`"
+
 _Send: TypeAlias = Callable[[httpx2.Request], httpx2.Response]
 
 
@@ -70,7 +74,10 @@ class Door:
             raise unreachable(self.url or "this process", error) from error
         if response.is_success:
             return response.content
-        raise refused(response.status_code, response.headers.get("content-type", ""), response.content)
+        refusal = refused(response.status_code, response.headers.get("content-type", ""), response.content)
+        if refusal.code == "admin_required":
+            raise WardwrightError(refusal.code, "the gateway does not take this user for its admin", hint=_ADMIN_HINT)
+        raise refusal
 
 
 @contextmanager
@@ -87,10 +94,16 @@ def open_door(state: Path, url: str | None = None, *, changes: bool = False) -> 
 
 
 def wire(url: str, state: Path, *, near: bool) -> httpx2.Client:
-    """A client of a gateway that runs. One on this machine is reached past any proxy."""
+    """A client of a gateway that runs. One on this machine is reached past any proxy. Raises `usage`."""
     token = admin.known_token(state, os.environ)
+    try:
+        base_url = httpx2.URL(url.rstrip("/").removesuffix("/v1"))
+    except httpx2.InvalidURL as error:
+        raise WardwrightError("usage", f"`{url}` is no address: {error}", hint=_URL_HINT) from error
+    if base_url.scheme not in ("http", "https") or not base_url.host:
+        raise WardwrightError("usage", f"`{url}` is no address of a gateway", hint=_URL_HINT)
     return httpx2.Client(
-        base_url=url.rstrip("/").removesuffix("/v1"),
+        base_url=base_url,
         headers={} if token is None else {ADMIN_HEADER.decode(): token},
         timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
         trust_env=not near,

@@ -13,6 +13,7 @@ from wardwright.cli.figures import instant, instant_of, seconds_of
 from wardwright.cli.options import json_option, state_option, url_option
 from wardwright.cli.output import Output
 from wardwright.gateway.core.keys import SCOPES_DEFAULT, Scope
+from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.clock import SystemClock
 
 
@@ -126,4 +127,7 @@ def _until(text: str, now_us: int) -> int:
     """µs since the epoch; a length of time counts from now."""
     if text[:-1].isdigit():
         return now_us + seconds_of(text) * 1_000_000
-    return instant_of(text, now_us)
+    try:
+        return instant_of(text, now_us)
+    except WardwrightError as error:
+        raise WardwrightError(error.code, error.message, hint="write `30d`, or `2026-01-31T12:00:00Z`") from error

@@ -63,14 +63,14 @@ _JOURNAL: Final = LazyGroup(
         "verify": Command("journals:verify", "Prove every chain: intact, broken or incomplete."),
         "export": Command("journals:export", "Write records as newline-delimited JSON."),
         "rebuild": Command("journals:rebuild", "Drop the receipt index and read the journal again."),
-        "forget": Command("journals:forget", "Forget a tenant, or one captured body."),
+        "forget": Command("journals:forget", "Forget a tenant, or the captured bodies of one call."),
     },
 )
 
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     table={
         "serve": Command("serving:serve", "Run the gateway over contract files and folders."),
         "demo": Command("demo:demo", "See it work: calls through a failing model, their receipt, a replay."),
@@ -134,10 +134,13 @@ def _failed(out: Output, error: WardwrightError) -> Exit:
 
 def _usage(error: click.ClickException) -> WardwrightError:
     """What click says, in our words."""
-    message = error.format_message().rstrip(".")
+    message, _, close = error.format_message().replace("'", "`").partition(" Did you mean ")
+    message = message[:1].lower() + message[1:].rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if close:
+        return WardwrightError("usage", message, hint=f"did you mean {close}")
     hint = None if context is None else f"`{context.command_path} --help` shows how"
-    return WardwrightError("usage", message[:1].lower() + message[1:], hint=hint)
+    return WardwrightError("usage", message, hint=hint)
 
 
 def _program() -> str:

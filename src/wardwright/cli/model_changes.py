@@ -103,7 +103,7 @@ def _told(changed: Changed, out: Output) -> Exit:
     model = changed.model
     line = f"{model.name}: {short(model.active)} serves"
     if model.rule is not None:
-        line += f", {short(model.canary)} as canary for {picks(model.rule)}"
+        line += f", {short(model.canary)} as a canary for {picks(model.rule)}"
     out.answer(changed, [line if changed.changed else f"{line} already"])
     return Exit.OK
 

@@ -136,12 +136,14 @@ def serves(model: ModelView) -> str:
         return "drafts only"
     if not model.serving:
         return "cannot serve"
-    return "active" if model.rule is None else f"active, canary {picks(model.rule)}"
+    return "active" if model.rule is None else f"active, a canary for {picks(model.rule)}"
 
 
 def picks(rule: Canary) -> str:
     """Which calls a canary serves."""
-    return share(rule.share_ppm or 0) if rule.when is None else f"when {condition(rule.when)}"
+    if rule.when is not None:
+        return f"calls with {condition(rule.when)}"
+    return f"{share(rule.share_ppm or 0)} of conversations"
 
 
 def differences(difference: Difference) -> Iterable[str]:

@@ -22,7 +22,7 @@ _SCHEMAS: Final[dict[str, Callable[[], JsonSchema]]] = {
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(_SCHEMAS)), required=False)
+@click.argument("kind", type=click.Choice(list(_SCHEMAS)), required=False, metavar="[KIND]")
 @json_option
 def schema(kind: str | None, out: Output) -> None:
     """Print the JSON Schema of a kind of document, for editors.

@@ -39,7 +39,7 @@ _WIDTHS: Final = (20, 9, 20, 24, 5, 9, 11, 7)
 @click.option(
     "-n", "--lines", "before", type=click.IntRange(0, 1000), default=10, show_default=True, help="Calls to begin with."
 )
-@click.option("--count", type=click.IntRange(1), help="End after so many new calls.")
+@click.option("--count", type=click.IntRange(0), help="End after so many new calls.")
 @state_option
 @json_option
 def tail(before: int, count: int | None, state: Path, out: Output) -> None:

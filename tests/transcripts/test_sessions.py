@@ -1,0 +1,128 @@
+"""Every session in this folder comes out as it is written down.
+
+After a change that was meant: `WARDWRIGHT_TRANSCRIPTS=write python -m pytest tests/transcripts` writes them anew; the
+difference is then for a person to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from parts import gateway_process, transcript
+from parts.front import CODING, DOCUMENTS, Answered, world
+
+SESSIONS: Final = sorted(Path(__file__).parent.glob("*.txt"))
+WRITE: Final = os.environ.get("WARDWRIGHT_TRANSCRIPTS") == "write"
+
+REQUEST: Final = '{"messages": [{"role": "user", "content": "How do I reverse a list?"}]}\n'
+
+BROKEN: Final = """\
+kind: model
+name: Coding
+targets:
+  - {name: fast, provider: scripted, model: fast, context_windw: 8192}
+"""
+
+LONELY: Final = """\
+kind: model
+name: lonely
+targets:
+  - {name: far, provider: elsewhere, model: fast, context_window: 8192}
+"""
+
+
+async def _past(folder: Path) -> None:
+    """A gateway that served two versions, was called four times, and ended in good order."""
+    async with world(folder) as made:
+        await made.call("coding", headers={"x-wardwright-agent-id": "builder"})
+        await made.call("review")
+        made.write("coding.yaml", CODING.replace("version: v1", "version: v2").replace("output: 2", "output: 3"))
+        await made.runtime.reload()
+        await made.call("coding", stream=True)
+        refused: Answered = await made.call("coding-x")
+        assert refused.error is not None
+
+
+@pytest.fixture(scope="session")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
+    folder = tmp_path_factory.mktemp("past")
+    asyncio.run(_past(folder))
+    return folder
+
+
+@pytest.fixture
+def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a session sits: contract files around it, and a shell without a past."""
+    for name in [name for name in os.environ if name.startswith(("WARDWRIGHT_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("WARDWRIGHT_STATE", str(tmp_path / "state"))
+    shutil.copytree(past / "contracts", tmp_path / "contracts")
+    (tmp_path / "request.json").write_text(REQUEST)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "models.yaml").write_text(BROKEN)
+    (tmp_path / "broken" / "lonely.yaml").write_text(LONELY)
+    (tmp_path / "broken" / "provider.yaml").write_text(DOCUMENTS["provider.yaml"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _alter(state: Path) -> None:
+    """Let one receipt say that its request was too long for every target, as someone with a text editor might."""
+    (segment,) = (state / "journal").rglob("calls/*.jsonl")
+    honest = segment.read_bytes()
+    altered = re.sub(rb'("input_tokens":)\d\d(,"output_tokens":1024)', rb"\g<1>99999\2", honest, count=1)
+    assert altered != honest
+    segment.write_bytes(altered)
+
+
+@pytest.fixture
+def over(desk: Path, past: Path) -> Iterator[ExitStack]:
+    """Ends what a session runs over."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
+def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, over: ExitStack) -> None:
+    session = transcript.read(path)
+    if session.gateway != "none":
+        shutil.copytree(past / "state", desk / "state")
+    if session.gateway == "changed":
+        _alter(desk / "state")
+    if session.gateway == "running":
+        over.enter_context(gateway_process.running(desk / "contracts", desk / "state"))
+    played = transcript.played(session, {str(desk): "<desk>", str(past): "<past>"})
+    if WRITE:
+        path.write_text(played)
+    assert played == session.text
+
+
+def test_there_are_sessions() -> None:
+    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "running"}
+
+
+def test_every_command_stands_in_some_session() -> None:
+    from wardwright.cli.lazy import LazyGroup
+    from wardwright.cli.main import root
+
+    typed = " ".join(command for path in SESSIONS for command in transcript.read(path).commands)
+    shown_elsewhere = {"serve", "demo", "receipt tail"}
+    assert isinstance(root, LazyGroup)
+    commands = {
+        f"{noun} {verb}" if isinstance(group, LazyGroup) else noun
+        for noun, group in root.table.items()
+        for verb in (group.table if isinstance(group, LazyGroup) else (noun,))
+    }
+    assert {name for name in commands - shown_elsewhere if f"wardwright {name}" not in typed} == set()
