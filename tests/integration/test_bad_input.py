@@ -20,6 +20,7 @@ BODY_BYTES_MAX = 100_000
 HEAD_BYTES_MAX = 16_384
 PLAIN = json.dumps(chat("m")).encode()
 START = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+BUDGET = "max_completion_tokens"
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'
 
 
@@ -72,6 +73,15 @@ def gateway(module_gateway: GatewayThread) -> Iterator[GatewayThread]:
         (b'{"model":"m","n":0,%b}' % MESSAGES, 400, "invalid_request", "n"),
         (b'{"model":"m","n":1e999,%b}' % MESSAGES, 400, "invalid_request", "n"),
         (b'{"model":"m","max_tokens":-1,%b}' % MESSAGES, 400, "invalid_request", "max_tokens"),
+        (b'{"model":"m","max_tokens":%d,%b}' % (2**53, MESSAGES), 400, "invalid_request", "max_tokens"),
+        (b'{"model":"m","max_completion_tokens":%d,%b}' % (10**40, MESSAGES), 400, "invalid_request", BUDGET),
+        (b'{"model":"m","n":%d,%b}' % (2**60, MESSAGES), 400, "invalid_request", "n"),
+        (
+            b'{"model":"m","metadata":{"region":"%b"},%b}' % (b"x" * 257, MESSAGES),
+            400,
+            "invalid_request",
+            "metadata.region",
+        ),
         (b'{"model":"m","metadata":[],%b}' % MESSAGES, 400, "invalid_request", "metadata"),
         (b'{"model":"m","metadata":{"tags":[1]},%b}' % MESSAGES, 400, "invalid_request", "metadata.tags"),
         (b'{"model":"m","x":NaN,%b}' % MESSAGES, 400, "invalid_json", None),

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+import msgspec
 import pytest
 
 from parts import contracts, raw_upstream
@@ -195,6 +197,41 @@ def test_a_cascade_goes_on_exactly_when_nothing_was_released(gateway: GatewayThr
     assert not ended
     assert "fell" in outcomes
     assert ("broke" in outcomes) == say.startswith("stream")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("member", "value", "source"),
+    [
+        ("usage", {"prompt_tokens": 2**60, "completion_tokens": 2}, "estimated"),
+        ("usage", {"prompt_tokens": 3, "completion_tokens": 10**40}, "estimated"),
+        ("usage", {"prompt_tokens": -3, "completion_tokens": -2}, "reported"),
+        ("id", "x" * 1_000_000, "reported"),
+        ("model", "\u2028" * 100_000, "reported"),
+        ("system_fingerprint", "\x00" * 100_000, "reported"),
+    ],
+    ids=["tokens", "many tokens", "negative", "id", "model", "fingerprint"],
+)
+def test_nothing_that_an_upstream_says_makes_a_receipt_large_or_impossible(
+    tmp_path: Path, member: str, value: object, source: str, stream: bool
+) -> None:
+    def says(turn: Turn) -> None:
+        if stream:
+            chunks = [json.loads(event[6:]) for event in EVENTS[:-1]]
+            usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+            chunks.append({"id": "up-1", "object": "chat.completion.chunk", "created": 1, "model": "m"} | usage)
+            changed = [one | ({member: value} if member in one or member != "usage" else {}) for one in chunks]
+            turn.stream(*(b"data: " + json.dumps(one).encode() + b"\n\n" for one in changed), DONE)
+        else:
+            turn.send(whole(json.dumps(json.loads(raw_upstream.WHOLE_BODY) | {member: value}).encode()))
+
+    with raw_upstream.running(says) as upstream:
+        documents = [contracts.provider("up", upstream.base_url), contracts.model("m", "up")]
+        with running(tmp_path, documents) as other, RawClient(other.port) as client:
+            assert heard(client.ask(request(json.dumps(chat("m", stream=stream)).encode())))[:2] == ("complete", TEXT)
+            receipt = other.ended_once().receipt
+    assert (receipt.status, receipt.usage_source) == ("completed", source)
+    assert len(msgspec.json.encode(receipt)) < 4096
 
 
 def test_an_upstream_that_never_listens_or_never_speaks_is_an_error_in_time(

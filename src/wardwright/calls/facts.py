@@ -9,7 +9,11 @@ from typing import Any, Final
 from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.model import ModelContract, Variant
 from wardwright.dialects.openai_request import ChatHead, Survey, capabilities_of
+from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.routing.plan import RouteFacts, SkipReason
+
+WORD_CHARS_MAX: Final = 256
+"""Of a claim in the metadata that routes may ask for."""
 
 _TOOL_ROLES: Final = frozenset({"tool", "function"})
 
@@ -95,5 +99,14 @@ def _value(claim: Sourced | None) -> str | None:
 
 
 def _text(metadata: dict[str, Any], name: str) -> str | None:
+    """Raises `invalid_request` for a text that is longer than any such word."""
     value = metadata.get(name)
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) > WORD_CHARS_MAX:
+        raise WardwrightError(
+            "invalid_request",
+            f"`metadata.{name}` must be at most {WORD_CHARS_MAX} characters",
+            place=Place(path=f"metadata.{name}"),
+        )
+    return value

@@ -31,6 +31,9 @@ FALL_THROUGH: Final[frozenset[FailureClass]] = frozenset(get_args(FailureClass))
 ERROR_BODY_BYTES_MAX: Final = 65_536
 """What is read of an upstream's error answer."""
 
+UPSTREAM_NAME_CHARS_MAX: Final = 256
+"""What a receipt keeps of a name that an upstream made up."""
+
 CHARS_PER_TOKEN: Final = 4
 """For output that the upstream did not account for."""
 
@@ -489,7 +492,7 @@ class Machine:
                 double=terms.double,
                 failure=failure,
                 finish=() if tally is None else _reasons(tally),
-                fingerprint=None if tally is None else tally.system_fingerprint,
+                fingerprint=None if tally is None else _short(tally.system_fingerprint),
                 http_status=self._http_status if http_status is None else http_status,
                 message=message,
                 model=planned.model,
@@ -498,8 +501,8 @@ class Machine:
                 started_us=(began - self.accepted.now_ns) // 1000,
                 target=planned.target,
                 took_us=(now_ns - began) // 1000,
-                upstream_id=None if tally is None else tally.upstream_id,
-                upstream_model=None if tally is None else tally.upstream_model,
+                upstream_id=None if tally is None else _short(tally.upstream_id),
+                upstream_model=None if tally is None else _short(tally.upstream_model),
                 usage=usage,
                 usage_source=source,
             )
@@ -508,7 +511,7 @@ class Machine:
     def _usage_of(self, tally: Tally | None) -> tuple[Usage, rc.UsageSource]:
         if tally is None:
             return _NO_USAGE, "none"
-        if tally.usage is not None:
+        if tally.usage is not None and tally.usage.is_plausible:
             return tally.usage, "reported"
         if tally.events == 0:
             return _NO_USAGE, "none"
@@ -608,3 +611,7 @@ def _reasons(tally: Tally) -> tuple[str, ...]:
     """Finish reasons by choice."""
     finish = tally.finish
     return tuple(finish.values()) if len(finish) == 1 else tuple(finish[choice] for choice in sorted(finish))
+
+
+def _short(name: str | None) -> str | None:
+    return name if name is None or len(name) <= UPSTREAM_NAME_CHARS_MAX else name[:UPSTREAM_NAME_CHARS_MAX]

@@ -75,6 +75,7 @@ CODES: Final[dict[str, Code]] = {
     "not_found": Code(_CALLER, 404, _INVALID, "nothing lives at this path"),
     "model_not_found": Code(_CALLER, 404, _INVALID, "no contract serves this model name"),
     "receipt_not_found": Code(_CALLER, 404, _INVALID, "no receipt with this id is yours to read"),
+    "capture_not_found": Code(_CALLER, 404, _INVALID, "the bodies of this call were not kept, or are gone"),
     "context_length_exceeded": Code(_CALLER, 400, _INVALID, "no target of the route holds the request"),
     "unsupported_capability": Code(_CALLER, 400, _INVALID, "no target of the route can do what the request asks"),
     "too_many_hops": Code(_CALLER, 508, _INVALID, "the request passed through more gateways than `hops_max`"),
@@ -157,4 +158,5 @@ class WardwrightError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same request may fare better later: what is not retryable is answered so that SDKs stop."""
-        return self.row.fault in (Fault.UPSTREAM, Fault.US) or self.row.status in (408, 429)
+        status = self.row.status
+        return status in (408, 429) or (status >= 500 and self.row.fault in (Fault.UPSTREAM, Fault.US))

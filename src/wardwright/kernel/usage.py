@@ -9,6 +9,9 @@ import msgspec
 NANO_USD: Final = 1_000_000_000
 """nano-USD in one USD."""
 
+TOKENS_MAX: Final = 2**31 - 1
+"""More than any call can have. What says more is no count, and past 2^53 no receipt could hold it."""
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens of one attempt by the classes that providers bill apart. The classes do not overlap."""
@@ -31,6 +34,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def output_total(self) -> int:
         return self.output + self.reasoning
+
+    @property
+    def is_plausible(self) -> bool:
+        """Whether a call can have had so many."""
+        return self.input_total <= TOKENS_MAX and self.output_total <= TOKENS_MAX
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
