@@ -52,6 +52,19 @@ async def _past(folder: Path) -> None:
         assert refused.error is not None
 
 
+REMOTE: Final = """\
+kind: provider
+name: far
+base_url: http://127.0.0.1:9/v1
+credential: env:KEY_THAT_NOBODY_SET
+---
+kind: model
+name: distant
+targets:
+  - {name: far, provider: far, model: m, context_window: 8192}
+"""
+
+
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
@@ -74,6 +87,8 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken" / "models.yaml").write_text(BROKEN)
     (tmp_path / "broken" / "lonely.yaml").write_text(LONELY)
     (tmp_path / "broken" / "provider.yaml").write_text(DOCUMENTS["provider.yaml"])
+    (tmp_path / "remote").mkdir()
+    (tmp_path / "remote" / "far.yaml").write_text(REMOTE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -96,14 +96,23 @@ def _examined(paths: tuple[Path, ...], bind: str | None, state: Path) -> Iterato
     yield from _journal(state)
     try:
         read = library.read(paths)
+    except WardwrightError as error:
+        yield _refused("contracts", error)
+    else:
+        yield _contracts(read)
+        for name, one in sorted(read.providers.items()):
+            yield from _provider(name, one.value, os.environ)
+    try:
         settings = load(next((path for path in paths if path.is_dir()), None), os.environ, bind=bind)
     except WardwrightError as error:
-        yield Finding(about="contracts", grade="fail", says=error.message, hint=error.hint or "`wardwright check`")
-        return
-    yield _contracts(read)
-    for name, one in sorted(read.providers.items()):
-        yield from _provider(name, one.value, os.environ)
-    yield _port(settings, running_in(state))
+        yield _refused("settings", error)
+    else:
+        yield _port(settings, running_in(state))
+
+
+def _refused(about: str, error: WardwrightError) -> Finding:
+    place = "" if error.place is None else f" ({error.place})"
+    return Finding(about=about, grade="fail", says=f"{error.message}{place}", hint=error.hint)
 
 
 # The machine
@@ -188,8 +197,8 @@ def _journal(state: Path) -> Iterator[Finding]:
     try:
         chains = offline.StoredJournal(state).chains()
     except WardwrightError as error:
-        says = f"{error.message} ({error.place})" if error.place is not None else error.message
-        yield Finding(about="journal", grade="fail", says=says, hint="`wardwright journal verify` says where")
+        refused = _refused("journal", error)
+        yield msgspec.structs.replace(refused, hint="`wardwright journal verify` says where")
         return
     for chain in chains:
         yield _chain(chain, url)
