@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from wardwright.gateway.service import Gateway
+from wardwright.journal.captures import Captures
 from wardwright.journal.status import JournalStatus, Pulse
 from wardwright.journal.store import Index
 from wardwright.journal.verify import Verdict
@@ -45,6 +46,9 @@ class Front(Protocol):
         ...
 
     @property
+    def captures(self) -> Captures: ...
+
+    @property
     def connections(self) -> int:
         """Client connections that are open now."""
         ...
@@ -57,8 +61,9 @@ class Front(Protocol):
         """No new work is taken."""
         ...
 
-    async def forget(self, tenant: str, body: str | None, *, by: str) -> Forgotten:
-        """Drop a tenant's key and captured bodies, or one body. Raises `invalid_request`, `journal_write`."""
+    async def forget(self, tenant: str, receipt: str | None, *, by: str) -> Forgotten:
+        """Drop a tenant's key and captured bodies, or the bodies of one call. Raises `invalid_request`,
+        `journal_write`."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wardwright.api.operation import Ask
 from wardwright.gateway.core.callers import CLAIM_CHARS_MAX
+from wardwright.journal.captures import CapturePulse
 from wardwright.journal.status import JournalStatus
 from wardwright.journal.verify import Broken, Incomplete, Intact, Verdict
 from wardwright.runtime.forgetting import Forgotten
@@ -30,6 +31,10 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the receipt index follows the journal or waits until it is asked."""
     retention: Retention
     """How long the records of calls are kept."""
+    capture: Literal["off", "bodies"]
+    """Whether the bodies of calls are kept."""
+    captures: CapturePulse
+    """How keeping them goes."""
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +51,8 @@ class Forgetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=CLAIM_CHARS_MAX)]
     """Whose."""
-    body: Annotated[str, msgspec.Meta(pattern="^sha256:[0-9a-f]{64}$")] | None = None
-    """The digest of one captured body; null: the tenant's key and all of its bodies."""
+    receipt: Annotated[str, msgspec.Meta(pattern="^rcp_[0-9a-f]{28}$")] | None = None
+    """Of the one call whose bodies shall go; null: the tenant's key and all of its bodies."""
 
 
 async def show_storage(ask: Ask[None]) -> Storage:
@@ -58,6 +63,8 @@ async def show_storage(ask: Ask[None]) -> Storage:
         on_journal_failure=settings.on_journal_failure,
         index=settings.index,
         retention=settings.retention,
+        capture=settings.capture,
+        captures=ask.front.captures.pulse(),
     )
 
 
@@ -71,7 +78,7 @@ async def verify_journal(ask: Ask[None]) -> Verification:
 
 
 async def forget(ask: Ask[Forgetting]) -> Forgotten:
-    return await ask.front.forget(ask.body.tenant, ask.body.body, by="admin")
+    return await ask.front.forget(ask.body.tenant, ask.body.receipt, by="admin")
 
 
 def overall(verdicts: tuple[Verdict, ...]) -> Overall:

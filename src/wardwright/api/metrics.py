@@ -44,6 +44,7 @@ class GatewayCollector(Collector):
         yield from self._now()
         yield from self._upstreams()
         yield from self._journal()
+        yield from self._captures()
         yield from self._contracts()
 
     def _now(self) -> Iterator[Metric]:
@@ -96,6 +97,13 @@ class GatewayCollector(Collector):
         )
         yield CounterMetricFamily(
             "wardwright_journal_entries_refused", "Entries that found the queue full.", value=pulse.refused
+        )
+
+    def _captures(self) -> Iterator[Metric]:
+        pulse = self._front.captures.pulse()
+        yield GaugeMetricFamily("wardwright_captures_waiting", "Captures not written yet.", value=pulse.waiting)
+        yield CounterMetricFamily(
+            "wardwright_captures_dropped", "Captures that found the queue or the disk full.", value=pulse.dropped
         )
 
     def _contracts(self) -> Iterator[Metric]:

@@ -114,6 +114,12 @@ async def list_receipts(ask: Ask[None]) -> Receipts:
 
 
 async def show_receipt(ask: Ask[None]) -> Full:
+    return await readable(ask)
+
+
+async def readable(ask: Ask[None]) -> Full:
+    """What the journal holds about the call in the path. Raises `receipt_not_found` where the caller may not read it,
+    `scope_missing`."""
     id_ = ask.path["id"]
     _visible(ask.caller)
     full = await _found(ask.front, ask.caller, id_)

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 
 from wardwright.api import (
+    bodies,
     edge_words,
     health,
     journal,
@@ -163,6 +164,18 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
         method="GET",
         path="/v1/receipts/{id}",
         summary="Show one receipt whole",
+    ),
+    Operation(
+        access="serving",
+        answer=bodies.Bodies,
+        body=NoneType,
+        codes=("scope_missing", "receipt_not_found", "capture_not_found"),
+        description="Where capture was on when the call ended. Whoever may read the receipt may read them.",
+        group="receipts",
+        handler=bodies.show_bodies,
+        method="GET",
+        path="/v1/receipts/{id}/bodies",
+        summary="Show what was asked and answered",
     ),
     Operation(
         access="admin",
@@ -358,7 +371,7 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
         handler=journal.forget,
         method="POST",
         path="/api/journal/forget",
-        summary="Forget a tenant, or one captured body",
+        summary="Forget a tenant, or the bodies of one call",
     ),
     Operation(
         access="admin",

@@ -227,6 +227,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every attempt that was started, in order."""
     caller: Caller
     """Who called."""
+    captured: bool = False
+    """The bodies of the call are kept beside the journal, until they are forgotten or retired."""
     client: Client
     """What the client received."""
     contract: Contract | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import assert_never, get_args
+from typing import Final, assert_never, get_args
 
 import click
 import msgspec
@@ -19,9 +20,12 @@ from wardwright.cli.output import Output
 from wardwright.cli.state import running_in
 from wardwright.journal.entry import Chain
 from wardwright.journal.verify import Broken, Incomplete, Intact, Verdict
+from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.clock import SystemClock
 from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.offline import StoredJournal, require_state
+
+_RECEIPT: Final = re.compile(r"rcp_[0-9a-f]{28}")
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,26 +129,33 @@ def rebuild(state: Path, out: Output) -> None:
 
 @click.command()
 @click.option("--tenant", required=True, help="Whose digests and captured bodies.")
-@click.option("--body", metavar="DIGEST", help="One captured body alone.")
+@click.option("--receipt", metavar="RECEIPT", help="The captured bodies of this one call alone.")
 @click.option("--yes", is_flag=True, help="Do it: what is forgotten cannot be brought back.")
 @state_option
 @url_option
 @json_option
-def forget(tenant: str, body: str | None, yes: bool, state: Path, url: str | None, out: Output) -> Exit:
-    """Forget a tenant, or one captured body.
+def forget(tenant: str, receipt: str | None, yes: bool, state: Path, url: str | None, out: Output) -> Exit:
+    """Forget a tenant, or the captured bodies of one call.
 
     A tenant's key and bodies are dropped: digests in its receipts then match nothing for ever. Receipts stay, and a
     record says what was forgotten. Without `--yes` nothing happens, and exit 2 says so.
     """
-    what = f"the body {body} of tenant {tenant}" if body is not None else f"tenant {tenant}: its key and its bodies"
+    if receipt is not None and _RECEIPT.fullmatch(receipt) is None:
+        raise WardwrightError("usage", f"`{receipt}` is no receipt", hint="`wardwright receipt list` shows them")
+    whose = f"tenant {tenant}" if receipt is None else f"the call {receipt} of tenant {tenant}"
+    what = "its key and its captured bodies" if receipt is None else "its captured bodies"
     if not yes:
-        out.answer({"would_forget": {"tenant": tenant, "body": body}}, [f"would forget {what}"])
+        out.answer({"would_forget": {"tenant": tenant, "receipt": receipt}}, [f"would forget {whose}: {what}"])
         out.note("nothing was forgotten; `--yes` does it, for ever")
         return Exit.PENDING
     with open_door(state, url, changes=True) as door:
-        gone = door.ask("POST", "/api/journal/forget", Forgotten, body={"tenant": tenant, "body": body})
-    key = "its key and " if gone.key else ""
-    out.answer(gone, [f"forgot of tenant {tenant}: {key}{gone.bodies} captured bodies"])
+        gone = door.ask("POST", "/api/journal/forget", Forgotten, body={"tenant": tenant, "receipt": receipt})
+    key = "its key, and " if gone.key else ""
+    if gone.key or gone.captures:
+        said = f"forgot {whose}: {key}the captured bodies of {counted(gone.captures, 'call')}"
+    else:
+        said = f"nothing of it was here; that {whose} shall be forgotten is recorded"
+    out.answer(gone, [said])
     return Exit.OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from wardwright.api.bodies import Bodies
 from wardwright.api.receipts import Full
 from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
 from wardwright.cli.figures import counted, duration, instant, short, usd
@@ -12,6 +13,9 @@ from wardwright.kernel.usage import Usage
 
 BAR_CELLS: Final = 24
 _BLOCKS: Final = "▏▎▍▌▋▊▉█"
+
+_INERT: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+"""Control characters, told instead of sent: what a model wrote is not to move anyone's cursor."""
 
 HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "TOKENS", "COST", "TOOK", "RECEIPT")
 
@@ -47,8 +51,20 @@ def lines(full: Full) -> Iterable[str]:
         yield from waterfall(receipt)
     yield ""
     yield from _end(receipt)
+    if receipt.captured:
+        yield "bodies    captured: `--bodies` shows them while they are kept"
     last = full.records[-1]
     yield f"record    {last.writer}/{last.chain} seq {last.seq}, {last.id[:12]}"
+
+
+def lines_of_bodies(bodies: Bodies) -> Iterable[str]:
+    """What was asked and answered, with nothing in it that a terminal would obey."""
+    for name, body in (("request", bodies.request), ("answer", bodies.answer)):
+        kept = ", cut" if body.cut else ""
+        coded = ", not text: in base64" if body.encoding == "base64" else ""
+        yield ""
+        yield f"{name} ({body.bytes} bytes{kept}{coded})"
+        yield from body.content.translate(_INERT).rstrip("\n").split("\n")
 
 
 def _unfinished(full: Full) -> Iterable[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
+from wardwright.api.bodies import Bodies
 from wardwright.api.receipts import LIMIT_MAX, PARAMETERS, Full, Receipts
 from wardwright.cli import receipt_words
 from wardwright.cli.door import open_door
@@ -15,6 +17,13 @@ from wardwright.cli.output import Output
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.clock import SystemClock
+
+
+class FullWithBodies(Full, frozen=True, kw_only=True):
+    """Everything that is held about one call."""
+
+    bodies: Bodies
+    """What was asked and answered."""
 
 
 @click.command("list")
@@ -76,17 +85,23 @@ def list_(
 
 @click.command()
 @click.argument("receipt", metavar="RECEIPT")
+@click.option("--bodies", is_flag=True, help="What was asked and answered too, where capture kept it.")
 @state_option
 @url_option
 @json_option
-def show(receipt: str, state: Path, url: str | None, out: Output) -> None:
+def show(receipt: str, bodies: bool, state: Path, url: str | None, out: Output) -> None:
     """Show one receipt: the route taken, attempts, usage, timings.
 
     With `--json`: the receipt as it is recorded, and where its records stand in the journal.
     """
     with open_door(state, url) as door:
         full = door.ask("GET", f"/v1/receipts/{receipt}", Full)
-    out.answer(full, lambda: receipt_words.lines(full))
+        kept = door.ask("GET", f"/v1/receipts/{receipt}/bodies", Bodies) if bodies else None
+    if kept is None:
+        out.answer(full, lambda: receipt_words.lines(full))
+    else:
+        whole = FullWithBodies(**msgspec.structs.asdict(full), bodies=kept)
+        out.answer(whole, lambda: (*receipt_words.lines(full), *receipt_words.lines_of_bodies(kept)))
 
 
 def _filter(text: str) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import (
     Answer,
@@ -31,6 +33,7 @@ from wardwright.calls.machine import (
 from wardwright.dialects.exchange import Exchange, Failure, Headers
 from wardwright.dialects.openai_wire import error_event
 from wardwright.dialects.voice import Ask
+from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Aim, Version
 from wardwright.gateway.client import Client
 from wardwright.gateway.health import HealthBoard
@@ -69,8 +72,8 @@ class Live:
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
     __slots__ = (
-        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_opened",
-        "_queue", "_waits", "deadline_s", "machine", "version",
+        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_onward",
+        "_opened", "_queue", "_tape", "_waits", "deadline_s", "machine", "version",
     )  # fmt: skip
 
     def __init__(
@@ -80,12 +83,15 @@ class Live:
         client: Client,
         intake: Intake,
         version: Version | None,
+        tape: Tape | None = None,
     ) -> None:
-        self._client: Client | None = client
+        """`tape` stands before the client where capture is on."""
+        self._client: Client | None = client if tape is None else tape
         self._exchange: Exchange | None = None
         self._gateway = gateway
         self._calibration_ppm = intake.calibration_ppm
         self._members = intake.members
+        self._onward = intake.onward()
         self._opened: Entry | None = None
         self._queue: deque[Effect] | None = None
         """Effects that wait for the journal; None while nothing waits."""
@@ -94,6 +100,7 @@ class Live:
         self._began = 0.0
         """When it started, in monotonic seconds."""
         self._begun = False
+        self._tape = tape
         self._waits = gateway.posture.durability == "before_response"
         self.deadline_s = REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s
         """How long the call may take, from its start."""
@@ -142,6 +149,8 @@ class Live:
     def left(self) -> None:
         """The client has closed its connection."""
         self._client = None
+        if self._tape is not None:
+            self._tape.left()
         self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
         self.resume()  # nobody is slow any more
 
@@ -217,6 +226,7 @@ class Live:
             spoken = aim.terms.voice.request(
                 Ask(
                     continues=machine.continues,
+                    headers=self._onward,
                     kind=request.kind,
                     members=self._members,
                     model=planned.model,
@@ -245,6 +255,8 @@ class Live:
 
     def _close(self, effect: Close) -> bool:
         receipt = effect.receipt
+        if self._tape is not None and self._tape.closed():
+            receipt = msgspec.structs.replace(receipt, captured=True)
         ended_at = receipt.started_at + receipt.timings.total_us
         self._write(rc.CLOSED, receipt, ended_at, () if self._opened is None else (("intent", self._opened),))
         self._gateway.closed(receipt, self._calibration_ppm)
@@ -267,8 +279,8 @@ class Live:
 
     def _durable(self, failure: Exception | None) -> None:
         """The journal has what was put last, or could not take it."""
-        queue, self._queue = self._queue, None
         if failure is None or self._gateway.posture.on_journal_failure == "degrade":
+            queue, self._queue = self._queue, None
             self.carry(tuple(queue or ()))
             return
         self._abandon(WardwrightError("journal_unavailable", "the receipt of this call could not be written"))

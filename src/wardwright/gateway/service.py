@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import Accepted, Close, Effect, Machine
 from wardwright.dialects.answer import Identity
+from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
 from wardwright.gateway.core.callers import Headers, bearer_of
@@ -26,6 +27,7 @@ from wardwright.gateway.intake import Intake, Kind
 from wardwright.gateway.live import Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
+from wardwright.journal.captures import CaptureWriter
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
@@ -66,6 +68,8 @@ class Gateway:
         """By contract: what providers count, against what was estimated."""
         self.calibrations_ppm: dict[str, int] = {}
         """The same as a factor of the next estimate."""
+        self.capture: CaptureWriter | None = None
+        """Who keeps the bodies of calls; None: nobody does."""
         self.catalog = Catalog({})
         self.clock = clock
         self.health = HealthBoard()
@@ -110,7 +114,10 @@ class Gateway:
             self.meters.turned_away("internal_error")
             client.refuse(WardwrightError("internal_error", "a defect of the gateway refused this call"), None, None)
             return None
-        live = Live(self, machine, client, intake, version)
+        tape: Tape | None = None
+        if self.capture is not None:
+            tape = Tape(self.capture, intake.tenant, machine.accepted.receipt, body, client)
+        live = Live(self, machine, client, intake, version, tape)
         self.live[machine.accepted.receipt] = live
         live.carry(effects)
         return None if live.over else live

@@ -98,10 +98,6 @@ class Blobs(Protocol):
         """The bytes, proven against their digest. Raises `journal_broken` when they are not what they were."""
         ...
 
-    def forget(self, digest: str) -> bool:
-        """Drop the bytes; whether they were there."""
-        ...
-
 
 class Where(msgspec.Struct, frozen=True):
     """One condition on a column of the index."""

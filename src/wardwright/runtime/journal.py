@@ -118,6 +118,15 @@ class Journal:
             self._gone,
         )
 
+    def oldest_us(self) -> int | None:
+        """The instant of the oldest record of a call that is still held. Reads files: call it off the event loop."""
+        firsts = [
+            next((read(line.text).at for line in self.reader.lines(key) if line.whole), None)
+            for key in self.reader.chains()
+            if key.chain == "calls"
+        ]
+        return min((at for at in firsts if at is not None), default=None)
+
     def _gone(self, segment: int, failure: Exception | None) -> None:
         if failure is None:
             log.info("retired segment %d of calls", segment)

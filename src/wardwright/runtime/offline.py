@@ -22,6 +22,7 @@ from wardwright.contracts.digest import digest, restored
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Exchange, Gauges, HttpRequest, Receiver
 from wardwright.gateway.service import Gateway, TenantKeys
+from wardwright.journal.captures import Captures
 from wardwright.journal.entry import Chain, Entry, Writer
 from wardwright.journal.status import ChainStatus, IndexStatus, JournalStatus, Pulse
 from wardwright.journal.store import Blobs, Index
@@ -38,6 +39,7 @@ from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Upstreams
 from wardwright.runtime.wiring import control_records, posture_of
 from wardwright.storage.blobs import contract_blobs
+from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.export import export
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import TenantKeys as StoredTenantKeys
@@ -58,6 +60,7 @@ class Offline:
     def __init__(
         self,
         *,
+        captures: Captures,
         index: Index,
         journal: Journal | StoredJournal,
         store: Blobs,
@@ -69,6 +72,7 @@ class Offline:
         self.admin_token_hash: str | None = None
         """Set by whoever asks on behalf of this process's user."""
         self.build = wardwright.__version__
+        self.captures = captures
         self.clock = SystemClock()
         self.connections = 0
         self.draining = False
@@ -104,7 +108,7 @@ class Offline:
     async def reload(self, *, by: str) -> State:
         raise WardwrightError("server_unreachable", "no gateway runs that could read its files again")
 
-    async def forget(self, tenant: str, body: str | None, *, by: str) -> forgetting.Forgotten:
+    async def forget(self, tenant: str, receipt: str | None, *, by: str) -> forgetting.Forgotten:
         raise WardwrightError("journal_locked", "this process only reads")
 
     def report(self, defect: BaseException) -> None:
@@ -141,14 +145,18 @@ class Changing(Offline):
 
     def __init__(self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys) -> None:
         super().__init__(
-            index=journal.index, journal=journal, store=store, tenant_keys=tenant_keys, writer=journal.writer
+            captures=CaptureFiles(state),
+            index=journal.index,
+            journal=journal,
+            store=store,
+            tenant_keys=tenant_keys,
+            writer=journal.writer,
         )
-        self._state = state
         self._tenant_keys = tenant_keys
 
-    async def forget(self, tenant: str, body: str | None, *, by: str) -> forgetting.Forgotten:
+    async def forget(self, tenant: str, receipt: str | None, *, by: str) -> forgetting.Forgotten:
         return await forgetting.forget(
-            self._state, self._tenant_keys, self.gateway.writer, tenant, body, at=self.clock.now_us(), by=by
+            self.captures, self._tenant_keys, self.gateway.writer, tenant, receipt, at=self.clock.now_us(), by=by
         )
 
 
@@ -160,6 +168,7 @@ async def reading(state: Path) -> AsyncIterator[Offline]:
     journal.index.open()
     try:
         offline = Offline(
+            captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
             store=Overlay(contract_blobs(state)),
@@ -192,6 +201,7 @@ async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
     """What contract files would serve, drafts too. Draws come out as in the state directory where there is one."""
     journal = StoredJournal(state)
     offline = Offline(
+        captures=CaptureFiles(state),
         index=journal.index,
         journal=journal,
         store=Overlay(None),
@@ -271,9 +281,6 @@ class Overlay:
     def get(self, digest: str) -> bytes | None:
         own = self._own.get(digest)
         return own if own is not None or self._below is None else self._below.get(digest)
-
-    def forget(self, digest: str) -> bool:
-        return self._own.pop(digest, None) is not None
 
 
 class NoWriter:

@@ -37,7 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """How long the records of calls are kept. Contracts, keys and approvals are kept for ever."""
+    """How long the records of calls are kept, and captured bodies with them: those of calls that began an hour before
+    the oldest record that is left, or `calls_days` ago, go. Contracts, keys and approvals are kept for ever."""
 
     calls_bytes_max: Positive | None = None
     calls_days: Positive | None = None
@@ -48,6 +49,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
     bind: str = "127.0.0.1:8787"
     """Address and port; port 0 lets the system choose."""
+    capture: Literal["off", "bodies"] = "off"
+    """`bodies` keeps what clients send and what they are told, beside the journal."""
+    capture_bytes_max: Positive = 4 * 1024 * 1024
+    """What is kept of a body in either direction; the rest is cut off, and its size recorded."""
     commit_delay_ms: Positive = 10
     """How long a batch of receipts gathers, where `durability` is `batch`."""
     drain_s: Positive = 30
@@ -74,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 ENVIRONMENT: Final = {
     "WARDWRIGHT_BIND": "bind",
+    "WARDWRIGHT_CAPTURE": "capture",
     "WARDWRIGHT_DURABILITY": "durability",
     "WARDWRIGHT_INDEX": "index",
     "WARDWRIGHT_KEYS": "keys",

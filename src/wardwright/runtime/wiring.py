@@ -32,6 +32,8 @@ from wardwright.runtime.settings import Settings, address_of
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Build, Upstreams
 from wardwright.storage.blobs import contract_blobs
+from wardwright.storage.capture_writer import CaptureFileWriter
+from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.keys import TenantKeys, identity
 from wardwright.storage.reader import SegmentReader
 
@@ -39,6 +41,9 @@ LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
+CALL_S: Final = 3600
+"""How long a call may take, as far as retention is concerned: captures that began so long before the oldest record that
+is left belong to calls that were retired."""
 
 log = logging.getLogger("wardwright")
 
@@ -54,6 +59,9 @@ class Runtime:
     ) -> None:
         self.admin_token_hash: str | None = None
         self.build = wardwright.__version__
+        self.captures = CaptureFileWriter(
+            CaptureFiles(state), bytes_max=settings.capture_bytes_max, on_loss=_captures_lost
+        )
         self.clock = SystemClock()
         self.connection_count: Callable[[], int] = lambda: 0
         """Set by whoever listens."""
@@ -115,6 +123,10 @@ class Runtime:
             tenant_keys=self.tenant_keys,
             writer=self.journal.writer,
         )
+        if self.settings.capture == "bodies":
+            log.warning("capture is on: the bodies of calls are kept under %s", self.state)
+            self.captures.open()
+            self.gateway.capture = self.captures
         self.upstreams = Upstreams(self._transports(loop), self.supervisor)
         self.control = Control(
             build=self.build,
@@ -149,10 +161,10 @@ class Runtime:
             log.error("refused: %s [%s] %s", error.place or "", error.code, error.message)
         return state
 
-    async def forget(self, tenant: str, body: str | None, *, by: str) -> forgetting.Forgotten:
-        """Drop a tenant's key and captured bodies, or one body, and record that they went."""
+    async def forget(self, tenant: str, receipt: str | None, *, by: str) -> forgetting.Forgotten:
+        """Drop a tenant's key and captured bodies, or the bodies of one call, and record that they went."""
         return await forgetting.forget(
-            self.state, self.tenant_keys, self.journal.writer, tenant, body, at=self.clock.now_us(), by=by
+            self.captures, self.tenant_keys, self.journal.writer, tenant, receipt, at=self.clock.now_us(), by=by
         )
 
     async def watch(self) -> None:
@@ -171,7 +183,10 @@ class Runtime:
         self.draining = True
         await self.upstreams.aclose()
         await self.supervisor.aclose()
-        await asyncio.to_thread(self.journal.close)
+        try:
+            await asyncio.to_thread(self.journal.close)
+        finally:
+            await asyncio.to_thread(self.captures.close)
 
     def _transports(self, loop: asyncio.AbstractEventLoop) -> Build:
         registry = Registry()
@@ -197,7 +212,23 @@ class Runtime:
         await asyncio.to_thread(self.journal.finish_retirements)
         while True:
             self.journal.retire()
+            await asyncio.to_thread(self.retire_captures)
             await asyncio.sleep(RETENTION_S)
+
+    def retire_captures(self) -> None:
+        """Drop the captures whose receipts were retired, and those that are too old themselves."""
+        now_us, days = self.clock.now_us(), self.settings.retention.calls_days
+        oldest_us = self.journal.oldest_us()
+        before_us = 0 if oldest_us is None else oldest_us - CALL_S * 1_000_000
+        if days is not None:
+            before_us = max(before_us, now_us - days * 86_400 * 1_000_000)
+        if count := self.captures.files.drop_before(before_us):
+            log.info("retired the captured bodies of %d calls", count)
+
+
+def _captures_lost(count: int, failure: Exception | None) -> None:
+    why = "too many wait for the disk" if failure is None else failure
+    log.error("the bodies of %d calls could not be captured: %s", count, why)
 
 
 def posture_of(settings: Settings) -> Posture:

@@ -1,20 +1,17 @@
-"""Bytes by the digest of their content: one file each, whole or not at all.
+"""Bytes by the digest of their content: one file each, whole or not at all. Kept for ever.
 
-Contract blobs are kept for ever; bodies lie here only where capture is on, one directory a tenant, so that a tenant is
-forgotten by dropping its directory.
+Bodies of calls never lie here: whoever knows a digest can test a guess. Those are `storage.captures`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.storage import layout
-from wardwright.storage.files import create, sync_dir
+from wardwright.storage.files import create
 
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})")
 BLOB_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -48,15 +45,6 @@ class FileBlobs:
             )
         return content
 
-    def forget(self, digest: str) -> bool:
-        path = self._path(_name(digest))
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        sync_dir(path.parent)
-        return True
-
     def _path(self, name: str) -> Path:
         return self.directory / name[:2] / name
 
@@ -64,21 +52,6 @@ class FileBlobs:
 def contract_blobs(state: Path) -> FileBlobs:
     """Where contracts are kept."""
     return FileBlobs(state / "blobs" / "contracts")
-
-
-def body_blobs(state: Path, tenant: str) -> FileBlobs:
-    """Where a tenant's captured bodies are kept."""
-    return FileBlobs(state / "blobs" / "bodies" / layout.tenant_name(tenant))
-
-
-def forget_bodies(state: Path, tenant: str) -> int:
-    """Drop every body of a tenant; how many there were."""
-    directory = body_blobs(state, tenant).directory
-    count = sum(1 for path in directory.glob("*/*") if not path.name.startswith("."))
-    if directory.exists():
-        shutil.rmtree(directory)
-        sync_dir(directory.parent)
-    return count
 
 
 def _name(digest: str) -> str:

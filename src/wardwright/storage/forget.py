@@ -6,40 +6,31 @@ Forgetting again is harmless, so a forgetting that was interrupted is finished b
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from wardwright.journal.entry import Entry
-from wardwright.storage.blobs import body_blobs, forget_bodies
-from wardwright.storage.keys import TenantKeys
 
 
 class TenantForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of a `tenant.forgotten`."""
 
-    bodies: int
-    """Captured bodies that were dropped."""
+    captures: int
+    """Calls whose captured bodies were dropped."""
     key: bool
     """Whether there was a key to drop."""
     tenant: str
 
 
-class BodyForgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """The `data` of a `body.forgotten`."""
+class CaptureForgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """The `data` of a `capture.forgotten`."""
 
-    digest: str
     found: bool
+    """Whether there were bodies to drop."""
+    receipt: str
     tenant: str
 
 
-def forget_tenant(state: Path, keys: TenantKeys, tenant: str, *, at: int, actor: str) -> Entry:
-    """Drop a tenant's key and captured bodies; the tombstone to put."""
-    data = TenantForgotten(bodies=forget_bodies(state, tenant), key=keys.forget(tenant), tenant=tenant)
-    return Entry("tenant.forgotten", data, at=at, chain="control", actor=actor)
-
-
-def forget_body(state: Path, tenant: str, digest: str, *, at: int, actor: str) -> Entry:
-    """Drop one captured body; the tombstone to put."""
-    data = BodyForgotten(digest=digest, found=body_blobs(state, tenant).forget(digest), tenant=tenant)
-    return Entry("body.forgotten", data, at=at, chain="control", actor=actor)
+def tombstone(data: TenantForgotten | CaptureForgotten, *, at: int, actor: str) -> Entry:
+    """The record to put once the bytes are gone."""
+    kind = "tenant.forgotten" if isinstance(data, TenantForgotten) else "capture.forgotten"
+    return Entry(kind, data, at=at, chain="control", actor=actor)

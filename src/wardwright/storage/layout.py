@@ -9,7 +9,7 @@ journal/<node>/<role>-<slot>/lock          held while a writer runs
 journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.jsonl
 journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.torn
 blobs/contracts/…                          kept
-blobs/bodies/<digest of tenant>/…          where capture is on
+captures/<digest of tenant>/<minutes>/<receipt>   bodies, where capture is on
 index.sqlite                               deleted and rebuilt at will
 ```
 """
@@ -24,9 +24,15 @@ from typing import Final, cast, get_args
 
 from wardwright.journal.entry import Chain
 from wardwright.journal.store import ChainKey, segment_name
+from wardwright.kernel.errors import WardwrightError
 
 CHAINS: Final = get_args(Chain)
 _SEGMENT: Final = re.compile(r"(\d{8})\.jsonl")
+_RECEIPT: Final = re.compile(r"rcp_([0-9a-f]{7})[0-9a-f]{21}")
+CAPTURE_BUCKETS: Final = "[0-9a-f]" * 7
+"""The names of directories of captures, as a pattern."""
+_BUCKET_BITS: Final = 20
+"""Of the milliseconds that a receipt's id begins with, those that its directory does not name: about 17 minutes."""
 
 
 def journal_dir(state: Path) -> Path:
@@ -73,3 +79,24 @@ def chains(state: Path) -> tuple[ChainKey, ...]:
 def tenant_name(tenant: str) -> str:
     """A tenant's name as a file's: a digest, since tenants may be called anything."""
     return hashlib.sha256(tenant.encode()).hexdigest()[:40]
+
+
+def captures_dir(state: Path) -> Path:
+    return state / "captures"
+
+
+def capture_path(state: Path, tenant: str, receipt: str) -> Path:
+    """Where the bodies of one call lie. Raises `invalid_request` for what is no receipt id."""
+    found = _RECEIPT.fullmatch(receipt)
+    if found is None:
+        raise WardwrightError("invalid_request", f"`{receipt}` is no receipt id: `rcp_` and 28 hex digits")
+    return captures_dir(state) / tenant_name(tenant) / found[1] / receipt
+
+
+def capture_bucket_end_us(name: str) -> int:
+    """The instant before which the calls of such a directory were accepted, µs since the epoch.
+
+    >>> capture_bucket_end_us("018bcfe") == (0x18bcfe + 1) * 2**20 * 1000
+    True
+    """
+    return ((int(name, 16) + 1) << _BUCKET_BITS) * 1000

@@ -13,7 +13,7 @@ def test_a_tenant_is_forgotten_once_and_the_chain_says_so(tmp_path: Path) -> Non
         before = world.runtime.tenant_keys.key("local")
         ask = {"tenant": "local"}
         gone = await world.post("/api/journal/forget", headers=ADMIN, json=ask)
-        assert gone.json() == {"bodies": 0, "key": True, "tenant": "local"}
+        assert gone.json() == {"captures": 0, "key": True, "tenant": "local"}
         again = await world.post("/api/journal/forget", headers=ADMIN, json=ask)
         assert again.json()["key"] is False
         assert world.runtime.tenant_keys.key("local") != before
@@ -23,13 +23,13 @@ def test_a_tenant_is_forgotten_once_and_the_chain_says_so(tmp_path: Path) -> Non
     in_world(tmp_path, play)
 
 
-def test_only_a_digest_names_a_body(tmp_path: Path) -> None:
+def test_only_a_receipt_names_the_bodies_of_a_call(tmp_path: Path) -> None:
     async def play(world: World) -> None:
-        refused = await world.post("/api/journal/forget", headers=ADMIN, json={"tenant": "t", "body": "../etc"})
-        assert (refused.status_code, refused.json()["place"]["path"]) == (400, "body")
-        digest = "sha256:" + "0" * 64
-        gone = await world.post("/api/journal/forget", headers=ADMIN, json={"tenant": "t", "body": digest})
-        assert gone.json() == {"bodies": 0, "key": False, "tenant": "t"}
+        refused = await world.post("/api/journal/forget", headers=ADMIN, json={"tenant": "t", "receipt": "../etc"})
+        assert (refused.status_code, refused.json()["place"]["path"]) == (400, "receipt")
+        receipt = "rcp_" + "0" * 28
+        gone = await world.post("/api/journal/forget", headers=ADMIN, json={"tenant": "t", "receipt": receipt})
+        assert gone.json() == {"captures": 0, "key": False, "tenant": "t"}
 
     in_world(tmp_path, play)
 

@@ -30,12 +30,6 @@ def test_changed_bytes_are_never_handed_out(tmp_path: Path) -> None:
         blobs.get(digest)
 
 
-def test_forgetting_says_whether_they_were_there(tmp_path: Path) -> None:
-    blobs = FileBlobs(tmp_path)
-    digest = blobs.put(b"body")
-    assert (blobs.forget(digest), blobs.forget(digest)) == (True, False)
-
-
 @pytest.mark.parametrize("digest", ["", "sha256:", "sha256:../../etc/passwd", "md5:" + "0" * 64, "sha256:" + "G" * 64])
 def test_what_is_no_digest_names_no_file(tmp_path: Path, digest: str) -> None:
     with pytest.raises(WardwrightError, match="is not a digest"):

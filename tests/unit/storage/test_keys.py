@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from wardwright.kernel.errors import WardwrightError
-from wardwright.storage.blobs import body_blobs
-from wardwright.storage.forget import BodyForgotten, TenantForgotten, forget_body, forget_tenant
 from wardwright.storage.keys import SignatureCheck, TenantKeys, identity, public_keys
 from wardwright.testing.determinism import EPOCH_US, SeededLuck
 
@@ -73,23 +71,9 @@ def test_tenants_may_be_called_anything(tmp_path: Path, tenant: str) -> None:
     assert path.name.endswith(".key")
 
 
-def test_a_forgotten_tenants_key_and_bodies_are_gone_for_good(tmp_path: Path) -> None:
+def test_a_forgotten_tenants_key_is_gone_for_good(tmp_path: Path) -> None:
     keys = TenantKeys(tmp_path, SeededLuck())
     before = keys.digest("a", b"body")
-    digest = body_blobs(tmp_path, "a").put(b"body")
-    body_blobs(tmp_path, "b").put(b"body")
-    tombstone = forget_tenant(tmp_path, keys, "a", at=EPOCH_US, actor="admin")
-    assert (tombstone.kind, tombstone.chain) == ("tenant.forgotten", "control")
-    assert tombstone.data == TenantForgotten(bodies=1, key=True, tenant="a")
-    assert body_blobs(tmp_path, "a").get(digest) is None
-    assert body_blobs(tmp_path, "b").get(digest) == b"body"
+    assert keys.forget("a")
     assert keys.digest("a", b"body") != before
-    again = forget_tenant(tmp_path, TenantKeys(tmp_path / "none", SeededLuck()), "a", at=EPOCH_US, actor="admin")
-    assert again.data == TenantForgotten(bodies=0, key=False, tenant="a")
-
-
-def test_a_forgotten_body_leaves_a_tombstone(tmp_path: Path) -> None:
-    digest = body_blobs(tmp_path, "a").put(b"body")
-    tombstone = forget_body(tmp_path, "a", digest, at=EPOCH_US, actor="admin")
-    assert tombstone.data == BodyForgotten(digest=digest, found=True, tenant="a")
-    assert body_blobs(tmp_path, "a").get(digest) is None
+    assert not TenantKeys(tmp_path / "none", SeededLuck()).forget("a")
