@@ -188,6 +188,16 @@ class Runtime:
         finally:
             await asyncio.to_thread(self.captures.close)
 
+    def retire_captures(self) -> None:
+        """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
+        now_us, days = self.clock.now_us(), self.settings.retention.calls_days
+        oldest_us = self.journal.oldest_us()
+        before_us = 0 if oldest_us is None else oldest_us - CALL_S * 1_000_000
+        if days is not None:
+            before_us = max(before_us, now_us - days * 86_400 * 1_000_000)
+        if count := self.captures.files.drop_before(before_us):
+            log.info("retired the captured bodies of %d calls", count)
+
     def _transports(self, loop: asyncio.AbstractEventLoop) -> Build:
         registry = Registry()
         for point in entry_points(group="wardwright.transports"):
@@ -214,16 +224,6 @@ class Runtime:
             self.journal.retire()
             await asyncio.to_thread(self.retire_captures)
             await asyncio.sleep(RETENTION_S)
-
-    def retire_captures(self) -> None:
-        """Drop the captures whose receipts were retired, and those that are too old themselves."""
-        now_us, days = self.clock.now_us(), self.settings.retention.calls_days
-        oldest_us = self.journal.oldest_us()
-        before_us = 0 if oldest_us is None else oldest_us - CALL_S * 1_000_000
-        if days is not None:
-            before_us = max(before_us, now_us - days * 86_400 * 1_000_000)
-        if count := self.captures.files.drop_before(before_us):
-            log.info("retired the captured bodies of %d calls", count)
 
 
 def _captures_lost(count: int, failure: Exception | None) -> None:
