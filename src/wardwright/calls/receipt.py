@@ -237,7 +237,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Over all attempts."""
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
-    """What happened, in order."""
     facts: RouteFacts | None = None
     """What the route decision saw; unset where the call ended before it."""
     format: int = FORMAT
