@@ -27,6 +27,8 @@ IDLE_TIMEOUT_S: Final = 8
 SOFT_LIMIT: Final = 1024
 """With how many files a process may start on a plain Debian."""
 CALLS: Final = 100
+SLACK: Final = 4
+"""Connections of earlier calls that the gateway may not have closed when it is looked at."""
 
 PLAIN: Final = request(json.dumps(chat("m")).encode())
 
@@ -89,11 +91,11 @@ def test_ten_thousand_idle_connections_cost_little_and_end_in_time(tmp_path: Pat
         for client in list(clients.values())[::SERVED_EVERY]:
             while not client.recv(65_536).endswith(b"}"):
                 continue
-        gateway.child.wait_for("all connections", lambda: files_of(gateway) >= files + count or None)
+        gateway.child.wait_for("all connections", lambda: files_of(gateway) >= files + count - SLACK or None)
         connected_s = time.monotonic() - started
         each = (memory_of(gateway) - memory) / count
         crowded = latencies_s(port)
-        assert files_of(gateway) >= files + count, "connections were let go before their time"
+        assert files_of(gateway) >= files + count - SLACK, "connections were let go before their time"
         assert each < 16_384
         assert statistics.median(crowded) < 5 * statistics.median(alone) + 0.005
         wait_for_the_end_of(clients, started + connected_s + IDLE_TIMEOUT_S + 10)
