@@ -31,6 +31,8 @@ LIMIT_DEFAULT: Final = 50
 
 _LOOK_AGAIN_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Waits for a record that was handed to the journal and does not lie on disk yet."""
+_QUEUE_LOOKS_MAX: Final = 200
+"""How often one request looks again while entries wait for the journal's writer."""
 
 _SEED_NAMES: Final = {
     "model_id": "model",
@@ -135,12 +137,17 @@ async def _found(front: Front, caller: Caller, id_: str) -> Full | None:
     answer as what is unknown.
     """
     waits_s: Sequence[float] = _LOOK_AGAIN_S if front.gateway.posture.durability == "batch" else ()
+    patience = _QUEUE_LOOKS_MAX
     while True:
         full = _full(id_, await run_in_threadpool(front.index.get, id_))
         if full is not None and not _may_read(caller, full):
             full = None
         if (full is not None and (full.state != "open" or id_ in front.gateway.live)) or not waits_s:
             return full
+        if patience and front.journal.pulse().waiting:
+            patience -= 1  # the writer is behind: the record may not have left its queue
+            await asyncio.sleep(waits_s[0])
+            continue
         wait_s, *waits_s = waits_s
         await asyncio.sleep(wait_s)
 
