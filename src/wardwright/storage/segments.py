@@ -81,6 +81,8 @@ class SegmentWriter:
         self._calls: ChainTail
         self._scribe: Scribe
         self._refused_told = 0
+        self._busy = False
+        """The thread holds entries that it took and has not written."""
         self._unwritten = 0
         self._abandoned = False
 
@@ -107,8 +109,8 @@ class SegmentWriter:
 
     @property
     def waiting(self) -> int:
-        """Entries that were put and not placed yet."""
-        return len(self._pending)
+        """Entries that were put and not written yet; those in the thread's hands count as one."""
+        return len(self._pending) + self._busy
 
     @property
     def refused(self) -> int:
@@ -208,12 +210,14 @@ class SegmentWriter:
         return any(tail.unwritten for tail in self._tails)
 
     def _commit(self) -> None:
+        self._busy = True  # before anything leaves the queue, so that nothing is ever in neither count
         if not self._unsettled():
             for entry in self._pending.take(self.settings.batch_max):
                 self._place(entry)
             self._record_refused()
             self._end_segments()
         self._write()
+        self._busy = False
 
     def _place(self, entry: Entry) -> None:
         tail = self._calls if entry.chain == "calls" else self._control
