@@ -31,8 +31,8 @@ LIMIT_DEFAULT: Final = 50
 
 _LOOK_AGAIN_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16)
 """Waits for a record that was handed to the journal and does not lie on disk yet."""
-_QUEUE_LOOKS_MAX: Final = 200
-"""How often one request looks again while entries wait for the journal's writer."""
+_QUEUE_LOOKS_MAX: Final = 1000
+"""How often one request looks again while entries wait for the journal's writer: ten seconds of a slow disk."""
 
 _SEED_NAMES: Final = {
     "model_id": "model",
