@@ -57,7 +57,7 @@ def test_a_code_block_on_a_page_parses_and_contracts_check_clean(place: str, lan
             assert list(YAML(typ="safe").load_all(text))
             if text.lstrip().startswith("kind:"):
                 gathered = gather(decode(text.encode(), f"{Path(place.partition(':')[0]).name}.yaml"))
-                verdict = check(gathered.models, gathered.providers)
+                verdict = check(gathered.models, gathered.providers, gathered.policies)
                 assert (gathered.errors, verdict.errors, verdict.warnings) == ((), (), ())
         case "toml":
             assert tomllib.loads(text)

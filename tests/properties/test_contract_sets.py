@@ -67,7 +67,7 @@ def test_a_check_ends_on_every_graph_and_refuses_exactly_what_cannot_be_resolved
     models = {f"m{index}": contract(index, onward, depths[index]) for index, onward in enumerate(graph)}
     located = {name: Located(model, f"{name}.yaml") for name, model in models.items()}
 
-    verdict = check(located, PROVIDERS)
+    verdict = check(located, PROVIDERS, {})
 
     for name in models:
         assert (name in verdict.refused) is not resolves(name, models)
@@ -79,7 +79,7 @@ def test_long_chains_and_wide_fans_are_counted_and_not_walked(size: int) -> None
     fan = [contract(index, [index + 1] * 40 if index < size else [], 0) for index in range(size + 1)]
     located = {model.name: Located(model, "x.yaml") for model in fan}
 
-    verdict = check(located, PROVIDERS)
+    verdict = check(located, PROVIDERS, {})
 
     assert len(verdict.errors) == 1
     assert f"m{size}" not in verdict.refused

@@ -43,7 +43,7 @@ async def install(ask: Ask[bytes]) -> Installed:
     if not ask.front.test_config:
         raise WardwrightError("not_found", "nothing lives at this path")
     gathered = gather(_documents(ask.body))
-    verdict = check(gathered.models, gathered.providers)
+    verdict = check(gathered.models, gathered.providers, gathered.policies)
     errors = (*gathered.errors, *verdict.errors)
     if errors:
         raise ContractErrors(errors)
@@ -51,6 +51,7 @@ async def install(ask: Ask[bytes]) -> Installed:
         errors=(),
         files=(),
         models=gathered.models,
+        policies=gathered.policies,
         providers=gathered.providers,
         unread=frozenset(),
         warnings=verdict.warnings,

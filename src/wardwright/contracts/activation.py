@@ -21,6 +21,8 @@ import msgspec
 from wardwright.contracts.condition import Facts, holds
 from wardwright.contracts.digest import Contract, digest
 from wardwright.contracts.model import Canary, ModelContract, When
+from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.kernel.errors import WardwrightError
 
@@ -48,7 +50,7 @@ class ContractStored(msgspec.Struct, frozen=True, kw_only=True):
 
     by: str
     digest: str
-    kind: Literal["model", "provider"]
+    kind: Literal["model", "policy", "provider"]
     label: str | None
     """The operator's own `version`."""
     name: str
@@ -154,6 +156,8 @@ class Activations(msgspec.Struct, frozen=True, kw_only=True):
     """The fold of all facts."""
 
     models: dict[str, History] = {}
+    policies: dict[str, str] = {}
+    """The digest last stored of each policy."""
     providers: dict[str, str] = {}
     """The digest last stored of each provider document."""
 
@@ -161,13 +165,15 @@ class Activations(msgspec.Struct, frozen=True, kw_only=True):
 def folded(facts: Iterable[tuple[int, Fact]], onto: Activations | None = None) -> Activations:
     """Facts with their instants (µs since the epoch), in the order of the chain."""
     state = onto or Activations()
-    models, providers = dict(state.models), dict(state.providers)
+    models, policies, providers = dict(state.models), dict(state.policies), dict(state.providers)
     for at, fact in facts:
         if isinstance(fact, ContractStored) and fact.kind == "provider":
             providers[fact.name] = fact.digest
+        elif isinstance(fact, ContractStored) and fact.kind == "policy":
+            policies[fact.name] = fact.digest
         else:
             models[fact.name] = _after(models.get(fact.name, History()), fact, at)
-    return Activations(models=models, providers=providers)
+    return Activations(models=models, policies=policies, providers=providers)
 
 
 def _after(history: History, fact: Fact, at: int) -> History:
@@ -229,7 +235,8 @@ def propose(
     """A file holds this contract. A digest that it proposed already changes nothing, whatever has happened since."""
     proposed = digest(contract)
     if not isinstance(contract, ModelContract):
-        if state.providers.get(contract.name) == proposed:
+        stored_last = state.policies if isinstance(contract, PolicyContract) else state.providers
+        if stored_last.get(contract.name) == proposed:
             return ()
         return (_stored(contract, proposed, "file", source, by),)
     history = state.models.get(contract.name, History())
@@ -343,7 +350,7 @@ def _history(state: Activations, name: str) -> History:
 
 
 def _stored(contract: Contract, stored: str, origin: Origin, source: str, by: str) -> ContractStored:
-    label = contract.version if isinstance(contract, ModelContract) else None
+    label = None if isinstance(contract, Provider) else contract.version
     return ContractStored(
         by=by, digest=stored, kind=contract.kind, label=label, name=contract.name, origin=origin, source=source
     )

@@ -28,11 +28,13 @@ from wardwright.contracts.model import (
     Target,
     TargetRef,
 )
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean, in_order
 from wardwright.kernel.errors import Place, WardwrightError
 
 Models: TypeAlias = Mapping[str, Located[ModelContract]]
+Policies: TypeAlias = Mapping[str, Located[PolicyContract]]
 Providers: TypeAlias = Mapping[str, Located[Provider]]
 
 SHOWN_CYCLE_MAX: Final = 12
@@ -43,6 +45,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """Documents by kind and name."""
 
     models: dict[str, Located[ModelContract]]
+    policies: dict[str, Located[PolicyContract]]
     providers: dict[str, Located[Provider]]
     errors: tuple[WardwrightError, ...]
     """Second documents of one kind and name; the first of them stands in the maps."""
@@ -61,29 +64,38 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def gather(documents: Iterable[Document]) -> Gathered:
     """Sort documents by kind and name; a name that comes twice within a kind is an error."""
     models: dict[str, Located[ModelContract]] = {}
+    policies: dict[str, Located[PolicyContract]] = {}
     providers: dict[str, Located[Provider]] = {}
+    of_kind: dict[str, Mapping[str, Document]] = {"model": models, "policy": policies, "provider": providers}
     errors: list[WardwrightError] = []
     for document in documents:
         kind, name = document.value.kind, document.value.name
-        first = (models if kind == "model" else providers).get(name)
+        first = of_kind[kind].get(name)
         if first is not None:
             hint = f"the first stands at {_line(first)}; rename one of them"
             message = f"two {kind} documents are called `{name}`"
             errors.append(WardwrightError("contract_duplicate", message, place=document.place("name"), hint=hint))
-        elif isinstance(document.value, ModelContract):
-            models[name] = document
-        else:
-            providers[name] = document
-    return Gathered(models=models, providers=providers, errors=tuple(in_order(errors)))
+            continue
+        match document.value:
+            case ModelContract():
+                models[name] = document
+            case PolicyContract():
+                policies[name] = document
+            case Provider():
+                providers[name] = document
+            case _:
+                assert_never(document.value)
+    return Gathered(models=models, policies=policies, providers=providers, errors=tuple(in_order(errors)))
 
 
-def check(models: Models, providers: Providers) -> Verdict:
-    """Everything that is wrong between the documents of a set."""
+def check(models: Models, providers: Providers, policies: Policies) -> Verdict:
+    """Everything that is wrong between the documents of a set. Rules are judged by `policy.compiler`."""
     errors: dict[str, list[WardwrightError]] = {name: [] for name in models}
     warnings: list[WardwrightError] = []
     for name, located in models.items():
         errors[name].extend(_targets(located, providers))
         errors[name].extend(_references(located, models))
+        errors[name].extend(_governed(located, policies))
         warnings.extend(_unused(located))
     warnings.extend(_shared_names(models, providers))
     _measure(models, errors)
@@ -128,6 +140,14 @@ def _references(located: Located[ModelContract], models: Models) -> Iterator[War
             continue
         hint = did_you_mean(_named(node), known)
         yield WardwrightError("contract_reference", message, place=located.place(path), hint=hint)
+
+
+def _governed(located: Located[ModelContract], policies: Policies) -> Iterator[WardwrightError]:
+    for index, name in enumerate(located.value.policies):
+        if name not in policies:
+            hint = did_you_mean(name, policies) or "add a document of `kind: policy` with that name"
+            place = located.place(f"policies[{index}]")
+            yield WardwrightError("contract_reference", f"no policy is named `{name}`", place=place, hint=hint)
 
 
 def _named(node: TargetRef | Alias) -> str:

@@ -24,6 +24,7 @@ from wardwright.contracts.model import (
     Target,
     Transforms,
 )
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider, Script
 from wardwright.contracts.route_words import condition, described
 from wardwright.contracts.wording import SHOWN_CHARS_MAX, shown
@@ -51,6 +52,8 @@ def diff(old: Contract, new: Contract) -> tuple[Change, ...]:
         return tuple(_model(old, new))
     if isinstance(old, Provider) and isinstance(new, Provider):
         return tuple(_members("", f"the provider `{new.name}`", old, new))
+    if isinstance(old, PolicyContract) and isinstance(new, PolicyContract):
+        return tuple(_policy(old, new))
     return (_changed("kind", old.kind, new.kind, f"It was a {old.kind} and is now a {new.kind}."),)
 
 
@@ -103,6 +106,40 @@ def _transforms(old: Transforms, new: Transforms) -> Iterator[Change]:
             path = f"transforms.variants[{name}]"
             yield _added(path, name, f"The variant `{name}` was added with weight {variant.weight}.")
     yield from _order("transforms.variants", "the variants", list(before), list(after))
+
+
+# Policies
+
+
+def _policy(old: PolicyContract, new: PolicyContract) -> Iterator[Change]:
+    nouns = {
+        "lists": ("list", "name"),
+        "macros": ("macro", "name"),
+        "state": ("state", "name"),
+        "rules": ("rule", "id"),
+    }
+    for field in msgspec.structs.fields(PolicyContract):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if field.name in nouns:
+            yield from _named(field.name, *nouns[field.name], before, after)
+        else:
+            yield from _member(field.name, f"`{field.name}`", before, after)
+
+
+def _named(
+    path: str, noun: str, attribute: str, old: Sequence[msgspec.Struct], new: Sequence[msgspec.Struct]
+) -> Iterator[Change]:
+    """Values by their name; their order means nothing to decisions, and is told where it is all that changed."""
+    before, after = {getattr(one, attribute): one for one in old}, {getattr(one, attribute): one for one in new}
+    for name in [*before, *(name for name in after if name not in before)]:
+        place = f"{path}[{name}]"
+        if name not in after:
+            yield _removed(place, name, f"The {noun} `{name}` was removed.")
+        elif name not in before:
+            yield _added(place, name, f"The {noun} `{name}` was added.")
+        else:
+            yield from _members(place, f"the {noun} `{name}`", before[name], after[name])
+    yield from _order(path, f"the {noun}s", list(before), list(after))
 
 
 # Routes

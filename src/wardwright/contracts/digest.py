@@ -16,22 +16,25 @@ from typing import Final, TypeAlias
 import msgspec
 
 from wardwright.contracts.model import Alias, Alloy, Cascade, Dispatcher, Guard, ModelContract, Node, TargetRef
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.kernel import canonical as canonical_json
 
-Contract: TypeAlias = ModelContract | Provider
+Contract: TypeAlias = ModelContract | PolicyContract | Provider
 
 ALWAYS: Final = frozenset({"kind", "format"})
 """Members that stand in the canonical form of a document though they equal their defaults."""
 
 
-class Closure(msgspec.Struct, frozen=True, kw_only=True):
+class Closure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every digest that took part in serving a name: what a receipt points at. Members in alphabetical order."""
 
     build: str
     """The version of this program."""
     models: tuple[tuple[str, str], ...]
     """(name, digest) of the contract and of each that its aliases reach, sorted."""
+    policies: tuple[tuple[str, str], ...] = ()
+    """(name, digest) of each policy that governs the models, sorted."""
     providers: tuple[tuple[str, str], ...]
     """(name, digest) of each provider that their targets name, sorted."""
 
@@ -59,22 +62,35 @@ def plain(contract: Contract) -> dict[str, object]:
 
 def restored(data: bytes) -> Contract:
     """The contract of canonical bytes from the store: trusted, so without places and reasons. `decode` judges."""
-    if msgspec.json.decode(data, type=_Kind).kind == "provider":
-        return msgspec.json.decode(data, type=Provider)
-    return msgspec.json.decode(data, type=ModelContract)
+    match msgspec.json.decode(data, type=_Kind).kind:
+        case "provider":
+            return msgspec.json.decode(data, type=Provider)
+        case "policy":
+            return msgspec.json.decode(data, type=PolicyContract)
+        case _:
+            return msgspec.json.decode(data, type=ModelContract)
 
 
 class _Kind(msgspec.Struct):
     kind: str
 
 
-def closure(name: str, models: Mapping[str, ModelContract], providers: Mapping[str, Provider], build: str) -> Closure:
+def closure(
+    name: str,
+    models: Mapping[str, ModelContract],
+    providers: Mapping[str, Provider],
+    build: str,
+    policies: Mapping[str, PolicyContract] | None = None,
+) -> Closure:
     """The closure of a model name in a checked set. Names that lead nowhere are left out."""
     reached = reach(name, models)
+    known = policies or {}
+    governing = {policy for one in reached for policy in models[one].policies}
     used = {target.provider for one in reached for target in models[one].targets}
     return Closure(
         build=build,
         models=tuple((one, digest(models[one])) for one in sorted(reached)),
+        policies=tuple((one, digest(known[one])) for one in sorted(governing) if one in known),
         providers=tuple((one, digest(providers[one])) for one in sorted(used) if one in providers),
     )
 

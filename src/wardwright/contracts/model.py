@@ -229,6 +229,8 @@ class ModelContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     transforms: Transforms = Transforms()
     restrict: tuple[str, ...] = ()
     """Patterns over `provider/model`, target names and labels; only targets that match one may serve."""
+    policies: tuple[Name, ...] = ()
+    """Names of `kind: policy` contracts whose rules govern every call. Their order means nothing."""
     expose_selected_model: bool = False
     """Answers carry `X-Wardwright-Selected-Model`."""
     deadline_s: Count = 600

@@ -41,6 +41,15 @@ SEQUENCE_STEPS_MAX: Final = 256
 _PATTERN: Final = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9._:@+*-]*(?:/[A-Za-z0-9._:@+/*-]+)?")
 
 
+def is_pattern(text: str) -> bool:
+    """Whether a text may name targets: `provider/model`, a target's name or a label, `*` standing for any characters.
+
+    >>> is_pattern("local/*"), is_pattern("no blanks")
+    (True, False)
+    """
+    return _PATTERN.fullmatch(text) is not None
+
+
 def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
     contract = cast(ModelContract, value)
     if contract.format != FORMAT:
@@ -51,7 +60,7 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
     if len(contract.targets) > TARGETS_MAX:
         reader.breaks(at.member("targets"), f"{len(contract.targets)} targets; a contract has at most {TARGETS_MAX}")
     for pattern in contract.restrict:
-        if not _PATTERN.fullmatch(pattern):
+        if not is_pattern(pattern):
             hint = "write `provider/model`, a target's name or a label; `*` stands for any characters"
             reader.breaks(at.member("restrict"), f"{shown(pattern)} is not a pattern", hint)
 
@@ -188,6 +197,7 @@ RULES: Final = Rules(
             (Target, "unsupported_parameters"),
             (Target, "labels"),
             (ModelContract, "restrict"),
+            (ModelContract, "policies"),
             *((When, word) for word in _WORDS_OF_WHEN),
         }
     ),

@@ -3,7 +3,7 @@
 It is made from the same types and rules that the decoder reads, and its descriptions are the docstrings of the types.
 The decoder stays the judge: what holds between members (a `sequence` within its alloy, say) is not in the schema.
 
-Attribute docstrings are read from the source of the two modules that hold the types, so the source must be installed;
+Attribute docstrings are read from the source of the modules that hold the types, so the source must be installed;
 Python keeps no other trace of them.
 """
 
@@ -18,9 +18,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from wardwright.contracts import model, provider
+from wardwright.contracts import model, policy, policy_schema, provider
 from wardwright.contracts.decode import KINDS
 from wardwright.contracts.model import Alias, Alloy, Guard, Member, ModelContract, TargetRef
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.route_syntax import NODES, TAG
 from wardwright.contracts.shapes import Rules, fields_of, type_of, unwrapped
@@ -47,6 +48,8 @@ def schema(kind: str) -> JsonSchema:
         root["anyOf"] = [{"required": ["targets"]}, {"required": ["route"]}]
     else:
         root["required"] = ["kind", *root["required"]]
+    if cls is PolicyContract:
+        policy_schema.define(writer)
     return {"$schema": DIALECT, "title": f"Wardwright {kind}", **root, "$defs": dict(sorted(writer.defs.items()))}
 
 
@@ -107,6 +110,8 @@ class _Writer:
         if cls is Member:
             return self._member()
         name = cls.__name__
+        if cls in policy_schema.ONE_WORD:
+            return {"$ref": f"#/$defs/{name}"}
         if name not in self.defs:
             self.defs[name] = {}
             self.defs[name] = self.object(cls)
@@ -152,6 +157,7 @@ _SPELLED: Final[dict[tuple[type[msgspec.Struct], str], JsonSchema]] = {
     (Provider, "base_url"): {"type": ["string", "null"], "pattern": _ADDRESS},
     (Provider, "proxy"): {"type": ["string", "null"], "pattern": _ADDRESS},
     (Provider, "credential"): {"type": ["string", "null"], "pattern": _REFERENCE},
+    **policy_schema.SPELLED,
 }
 """Members whose spelling is not that of their type."""
 
@@ -167,7 +173,7 @@ def _without_none(written: JsonSchema) -> JsonSchema:
 @cache
 def _attribute_docs() -> dict[str, dict[str, str]]:
     """The string after each annotated member of each class."""
-    return {**_docs_in(model), **_docs_in(provider)}
+    return {**_docs_in(model), **_docs_in(policy), **_docs_in(provider)}
 
 
 def _docs_in(module: types.ModuleType) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import Terms
+from wardwright.contracts.digest import reach
 from wardwright.contracts.model import Canary, ModelContract, Price, Target, Transforms
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
@@ -135,8 +136,15 @@ def compile_version(
     upstreams: Mapping[str, Upstream],
     load_tokenizer: LoadTokenizer,
 ) -> Version:
-    """A contract ready to serve. Raises WardwrightError where it names what does not exist."""
+    """A contract ready to serve. Raises WardwrightError where it names what does not exist, or cannot be enforced."""
     route = resolve(contract.name, models)
+    for name in sorted(reach(contract.name, models)):
+        if models[name].policies:
+            raise WardwrightError(
+                "policy_unenforceable",
+                f"`{name}` names policies, and this gateway does not enforce any yet",
+                hint="a policy that is not enforced would let everything pass",
+            )
     aims: dict[tuple[str, str], Aim] = {}
     for candidate in route.candidates:
         target = candidate.target

@@ -11,6 +11,7 @@ import msgspec
 from wardwright.contracts.check import check, gather
 from wardwright.contracts.decode import Document, Located, decode
 from wardwright.contracts.model import ModelContract
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import Place, WardwrightError
@@ -28,6 +29,7 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Path, ...]
     models: dict[str, Located[ModelContract]]
     """Those that may serve."""
+    policies: dict[str, Located[PolicyContract]]
     providers: dict[str, Located[Provider]]
     unread: frozenset[str]
     """Files that were refused: what they held before goes on serving."""
@@ -70,11 +72,12 @@ def read(paths: Iterable[Path]) -> Library:
             errors.append(WardwrightError("contract_syntax", f"the file cannot be read: {cause.strerror}", place=place))
             unread.add(str(file))
     gathered = gather(documents)
-    verdict = check(gathered.models, gathered.providers)
+    verdict = check(gathered.models, gathered.providers, gathered.policies)
     return Library(
         errors=(*errors, *gathered.errors, *verdict.errors),
         files=files,
         models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
+        policies=gathered.policies,
         providers=gathered.providers,
         unread=frozenset(unread | {gathered.models[name].file for name in verdict.refused}),
         warnings=verdict.warnings,

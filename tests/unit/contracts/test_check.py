@@ -20,7 +20,7 @@ def model(name: str, route: str, targets: str = "t") -> str:
 def verdict(*documents: str) -> Verdict:
     gathered = gather(decode("---\n".join(documents).encode(), "set.yaml"))
     assert gathered.errors == ()
-    return check(gathered.models, gathered.providers)
+    return check(gathered.models, gathered.providers, gathered.policies)
 
 
 def only(errors: tuple[WardwrightError, ...]) -> WardwrightError:

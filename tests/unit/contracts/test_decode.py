@@ -299,8 +299,12 @@ def test_targets_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("name: m", "a document says its `kind` first", "`model` or `provider`"),
-        ("kind: modle", "`kind` is `model` or `provider`; here stands the text `modle`", "did you mean `model`?"),
+        ("name: m", "a document says its `kind` first", "`model`, `policy` or `provider`"),
+        (
+            "kind: modle",
+            "`kind` is `model`, `policy` or `provider`; here stands the text `modle`",
+            "did you mean `model`?",
+        ),
         ("kind: [model]", "here stands a list", None),
     ],
 )

@@ -16,13 +16,13 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 @pytest.fixture(scope="module")
 def examples() -> Gathered:
-    files = [file for file in sorted(EXAMPLES.iterdir()) if file.suffix in SUFFIXES]
+    files = [file for file in sorted(EXAMPLES.rglob("*")) if file.suffix in SUFFIXES]
     assert files
     return gather(document for file in files for document in decode(file.read_bytes(), file.name))
 
 
 def test_the_examples_have_no_errors_and_no_warnings(examples: Gathered) -> None:
-    verdict = check(examples.models, examples.providers)
+    verdict = check(examples.models, examples.providers, examples.policies)
 
     assert examples.errors == ()
     assert (verdict.errors, verdict.warnings) == ((), ())

@@ -22,7 +22,7 @@ def documents() -> list[dict[str, Any]]:
     import tomllib
 
     found: list[dict[str, Any]] = []
-    for file in sorted(EXAMPLES.iterdir()):
+    for file in sorted(EXAMPLES.rglob("*")):
         match file.suffix:
             case ".yaml":
                 found.extend(YAML(typ="safe", pure=True).load_all(file.read_text()))

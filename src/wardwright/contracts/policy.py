@@ -1,0 +1,439 @@
+"""The typed value of a `kind: policy` contract: rules over what a phase knows, and what they propose.
+
+Rule 1: a value here is canonical (see `contracts.model`): user-named maps are lists of named values, and actions hold
+their members in alphabetical order, since decisions carry them into receipts.
+Rule 2: this file says what a document may say. Which phases there are, which fields they know and which actions they
+allow, the compiler is told: `policy.compiler`.
+Rule 3: operators and actions are closed sets. An operator is a row of OPERATORS and a row of `policy.operators`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+
+from wardwright.contracts.model import Count, Name
+
+FORMAT: Final = 1
+"""The current format of policy contracts."""
+
+RULES_MAX: Final = 512
+"""Rules in one policy."""
+
+CONDITION_DEPTH_MAX: Final = 16
+"""Conditions inside one another, macros unfolded."""
+
+CONDITION_LEAVES_MAX: Final = 256
+"""Comparisons in one rule, macros unfolded."""
+
+ACTIONS_MAX: Final = 16
+"""Actions of one rule."""
+
+PRIORITY_MAX: Final = 1000
+
+Value: TypeAlias = str | int | bool
+"""What a field is compared with; decimals are normalised texts such as `0.25`."""
+
+Operands: TypeAlias = Literal["one", "many", "texts", "number", "range", "none", "name"]
+"""What stands after an operator: one value, a list or `$list`, one text or several, a number, two numbers, nothing, or
+a name."""
+
+OperatorName: TypeAlias = Literal[
+    "eq", "in", "prefix", "suffix", "contains", "glob", "regex", "gt", "gte", "lt", "lte", "between", "exists",
+    "detector",
+]  # fmt: skip
+
+OPERATORS: Final[dict[OperatorName, Operands]] = {
+    "eq": "one",
+    "in": "many",
+    "prefix": "texts",
+    "suffix": "texts",
+    "contains": "texts",
+    "glob": "texts",
+    "regex": "texts",
+    "gt": "number",
+    "gte": "number",
+    "lt": "number",
+    "lte": "number",
+    "between": "range",
+    "exists": "none",
+    "detector": "name",
+}
+"""Every operator, and what stands after it."""
+
+Priority: TypeAlias = Annotated[int, msgspec.Meta(ge=-PRIORITY_MAX, le=PRIORITY_MAX)]
+"""The higher wins among proposals of equal effect."""
+
+
+# Conditions
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One comparison, without what is compared."""
+
+    op: OperatorName
+    values: tuple[Value, ...] = ()
+    """The operands; a text operator holds where it holds for one of them."""
+    list: str | None = None
+    """The name of the list that stands for `values`."""
+    ignore_case: bool = False
+
+
+class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="form", tag="leaf"):
+    """A comparison of one field."""
+
+    field: str
+    """Such as `caller.tenant`; the phase says which there are."""
+    test: Comparison
+    over: Literal["value", "any", "all"] = "value"
+    """For fields that are lists: `any` item passes, or `all` do."""
+
+
+class Every(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="all"):
+    """All conditions hold."""
+
+    conditions: tuple[Condition, ...]
+
+
+class Either(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="any"):
+    """At least one condition holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+class Negation(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="not"):
+    """The condition does not hold."""
+
+    condition: Condition
+
+
+class MacroUse(msgspec.Struct, frozen=True, kw_only=True, tag_field="form", tag="macro"):
+    """A condition that the policy gave a name."""
+
+    name: str
+
+
+Condition: TypeAlias = Leaf | Every | Either | Negation | MacroUse
+
+
+class NamedList(msgspec.Struct, frozen=True, kw_only=True):
+    """Values that conditions name as `$name`."""
+
+    name: Name
+    items: tuple[Value, ...]
+    """Sorted, each once."""
+
+
+class Macro(msgspec.Struct, frozen=True, kw_only=True):
+    """A condition with a name."""
+
+    name: Name
+    when: Condition
+
+
+class Exempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A named exception: where it holds, the rule is silent."""
+
+    name: Name
+    when: Condition
+
+
+# State over time
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How far back state reaches. An event must lie within every bound that is set."""
+
+    steps: Count | None = None
+    turns: Count | None = None
+    events: Count | None = None
+    age_s: Count | None = None
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """State that rules read as the field `state.<name>`; nothing else of the past is readable."""
+
+    name: Name
+    measure: Literal["count", "sum", "distinct", "formerly", "sequence", "absent"]
+    """`count`, `sum` and `distinct` are numbers; the others are true or false."""
+    events: tuple[Name, ...]
+    """The labels counted, as rules `annotate` them; for `sequence` in their order."""
+    scope: Literal["attempt", "run", "session", "agent", "user", "model", "tenant"]
+    """Whose past it is. A call without that value reads it as indeterminate, never as a wider scope."""
+    of: str | None = None
+    """The field that `sum` adds up or `distinct` tells apart."""
+    same: tuple[str, ...] = ()
+    """Fields in which an event must equal the current call."""
+    session: Literal["any", "declared"] = "any"
+    """`declared`: a conversation that was derived from the first message does not do."""
+    within: Window = Window()
+    including_current: bool = True
+    """The call being decided counts, so that `gte: 3` is true on the third."""
+    items_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256
+    """Events kept for each value of the scope; the oldest leave first."""
+
+
+# Channels of a stream
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What of an answer a rule watches."""
+
+    channel: Literal["text", "reasoning", "tool_arguments"]
+    tool: str | None = None
+    """For tool arguments: the tools, `*` standing for any characters; all where unset."""
+    pointer: str | None = None
+    """For tool arguments: a JSON pointer to one argument, such as `/path`; the whole arguments where unset."""
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is kept back from the client until a rule can decide."""
+
+    mode: Literal["pass", "exact", "boundary", "full"] = "exact"
+    """`exact`: what could still become a match; `boundary`: a unit; `full`: the answer; `pass`: nothing."""
+    boundary: Literal["sentence", "line", "code_block", "json_value", "tool_call"] | None = None
+    """The unit of `mode: boundary`."""
+    chars_max: Count = 4096
+    """Characters held at most."""
+    age_ms_max: Count = 2000
+    """Milliseconds that the oldest held character may wait."""
+    on_cap: Literal["fail_closed", "release_and_flag"] = "fail_closed"
+
+
+# Actions, weakest first
+
+
+class Allow(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="allow"):
+    """Say that the rule looked and has no objection. It lifts no other rule's objection."""
+
+
+class Annotate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="annotate"):
+    """Write a label into the receipt."""
+
+    label: Name
+    note: str = ""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="alert"):
+    """Tell somebody, while the call goes on."""
+
+    message: str = ""
+    severity: Literal["info", "warning", "critical"] = "warning"
+    sink: Name = "default"
+
+
+class Oblige(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="oblige"):
+    """Demand a named check over the receipts that follow."""
+
+    check: Name
+
+
+class Transform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="transform"):
+    """Put the operator's text around the caller's messages."""
+
+    postscript: str | None = None
+    """A system message put last."""
+    preamble: str | None = None
+    """A system message put first."""
+
+
+class InjectReminder(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="inject_reminder"
+):
+    """Add a message for the model after the caller's."""
+
+    role: Literal["system", "user"] = "system"
+    text: str
+
+
+class RestrictRoutes(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="restrict_routes"):
+    """Only targets that match one of the patterns may serve; several restrictions must all admit a target."""
+
+    to: tuple[str, ...]
+    """Patterns over `provider/model`, target names and labels."""
+
+
+class SwitchModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="switch_model"):
+    """Serve by another model contract."""
+
+    model: Name
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="drop"):
+    """Leave the matched span out."""
+
+
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="rewrite"):
+    """Put other text in the place of the matched span."""
+
+    replacement: str = "[redacted]"
+
+
+class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="reroute"):
+    """End this attempt and try again at targets that match one of the patterns."""
+
+    max: Count = 1
+    """Times in one call."""
+    to: tuple[str, ...]
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="retry"):
+    """End this attempt and ask the same again."""
+
+    max: Count = 1
+    """Times in one call."""
+
+
+class RetryWithReminder(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="retry_with_reminder"
+):
+    """End this attempt and ask again with a reminder added."""
+
+    after_turns: Count | None = None
+    """The reminder may come again after this many turns."""
+    keep_partial: bool = False
+    """The model sees what it had begun to write."""
+    max: Count = 1
+    """Times in one call."""
+    once_per: Literal["attempt", "turn", "session"] | None = None
+    """The reminder comes once in each."""
+    text: str
+
+
+class RequireApproval(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="require_approval"
+):
+    """Refuse until somebody approves; the approved request runs once."""
+
+    expires_s: Count = 3600
+    message: str = ""
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="block"):
+    """Refuse. The caller is told code, rule and message."""
+
+    code: Name = "policy_blocked"
+    message: str = ""
+
+
+Action: TypeAlias = (
+    Allow
+    | Annotate
+    | Alert
+    | Oblige
+    | Transform
+    | InjectReminder
+    | RestrictRoutes
+    | SwitchModel
+    | Drop
+    | Rewrite
+    | Reroute
+    | Retry
+    | RetryWithReminder
+    | RequireApproval
+    | Block
+)
+
+ActionName: TypeAlias = Literal[
+    "allow", "annotate", "alert", "oblige", "transform", "inject_reminder", "restrict_routes", "switch_model", "drop",
+    "rewrite", "reroute", "retry", "retry_with_reminder", "require_approval", "block",
+]  # fmt: skip
+
+
+# Examples
+
+
+class ExampleFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one field holds, or what a channel carries."""
+
+    field: str
+    """A field of the phase, or a channel: `text`, `reasoning`, `tool_arguments`."""
+    values: tuple[Value, ...]
+    shape: Literal["value", "list", "pieces"] = "value"
+    """`pieces` are joined: text that must not stand in a document whole, such as a credential."""
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One case. Fields that it leaves out are absent."""
+
+    facts: tuple[ExampleFact, ...]
+    """By field, sorted."""
+
+
+class Examples(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Cases that are checked when the policy is loaded."""
+
+    fires: tuple[Example, ...] = ()
+    silent: tuple[Example, ...] = ()
+
+
+# Rules
+
+
+class Tie(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tie with another rule, of equal effect and priority, that somebody decided to leave: the lower id wins."""
+
+    rule: Name
+    """The other rule's id."""
+    why: str
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """In one phase: where a condition holds, propose actions."""
+
+    id: Name
+    phase: str
+    """Where it is decided: `request`, `route`, `stream`, `output`, `receipt`."""
+    then: tuple[Action, ...]
+    why: str
+    """The reason, for whoever meets the rule."""
+    on: tuple[Channel, ...] = ()
+    """What `match` looks at, in phases that have channels."""
+    match: Comparison | None = None
+    """What must be found on a channel."""
+    when: Condition | None = None
+    """What must hold of the phase's fields; unset: always."""
+    unless: tuple[Exempt, ...] = ()
+    hold: Hold | None = None
+    after_retries: tuple[Action, ...] = ()
+    """What happens when the rule fires and its retries are spent."""
+    on_error: Literal["deny", "fire", "annotate", "silent"] | None = None
+    """What happens where the condition cannot be told. Unset: `deny` for rules that can change a call, else
+    `annotate`."""
+    enforce: Literal["off", "shadow", "enforce"] = "enforce"
+    """`shadow`: decided and recorded, without effect."""
+    priority: Priority = 0
+    owner: str = ""
+    """Who answers for the rule; the policy's owner where empty."""
+    ties: tuple[Tie, ...] = ()
+    examples: Examples = Examples()
+
+
+class PolicyContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rules that model contracts name under `policies`."""
+
+    name: Name
+    rules: tuple[Rule, ...]
+    kind: Literal["policy"] = "policy"
+    format: int = FORMAT
+    version: str | None = None
+    """The operator's own label."""
+    description: str = ""
+    owner: str = ""
+    """Who answers for the policy."""
+    lists: tuple[NamedList, ...] = ()
+    """By name, sorted."""
+    macros: tuple[Macro, ...] = ()
+    """By name, sorted."""
+    state: tuple[State, ...] = ()
+    """By name, sorted."""
+
+
+def effect_of(action: Action) -> ActionName:
+    """The action's word.
+
+    >>> effect_of(Block(code="no"))
+    'block'
+    """
+    return action.__struct_config__.tag  # type: ignore[return-value]
