@@ -9,6 +9,10 @@ an idle loop the turn ends at once.
 from __future__ import annotations
 
 import asyncio
+from typing import Final
+
+JOINED_BYTES_MAX: Final = 16_384
+"""Up to which writes are joined; copying more costs more than another write."""
 
 
 class Outbox:
@@ -25,7 +29,7 @@ class Outbox:
         waiting = self._waiting
         if not waiting:
             self._loop.call_soon(self.flush)
-        elif waiting[-1][0] is transport:
+        elif waiting[-1][0] is transport and len(waiting[-1][1]) + len(data) <= JOINED_BYTES_MAX:
             waiting[-1] = (transport, waiting[-1][1] + data)
             return
         waiting.append((transport, data))
