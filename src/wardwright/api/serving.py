@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -20,6 +19,7 @@ from uvicorn import Config, Server
 from wardwright.api.app import build_app
 from wardwright.api.edge import Edge
 from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime import memory
 from wardwright.runtime.settings import address_of
 from wardwright.runtime.wiring import Runtime
 
@@ -53,7 +53,7 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
     marker = runtime.state / SERVER_FILE
     try:
         server = _Server(server_config(runtime), lambda: _announce(marker, url, started))
-        _settle_memory()
+        memory.settle()
         runtime.connection_count = lambda: len(server.server_state.connections)
         loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
         runtime.supervisor.spawn(runtime.watch())
@@ -140,18 +140,6 @@ def server_config(runtime: Runtime) -> Config:
         timeout_graceful_shutdown=runtime.settings.drain_s,
         ws="none",
     )
-
-
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
-"""Allocations before each generation of the collector runs. A call makes no cycles that its own end does not break, so
-collecting every 700 allocations, the interpreter's default, finds nothing and costs a tenth of a small call."""
-
-
-def _settle_memory() -> None:
-    """What is loaded by now stays: the collector need not look at it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _announce(marker: Path, url: str, started: Callable[[str], None]) -> None:
