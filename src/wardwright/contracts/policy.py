@@ -204,18 +204,18 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 # Actions, weakest first
 
 
-class Allow(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="allow"):
+class Allow(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="allow"):
     """Say that the rule looked and has no objection. It lifts no other rule's objection."""
 
 
-class Annotate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="annotate"):
+class Annotate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="annotate"):
     """Write a label into the receipt."""
 
     label: Name
     note: str = ""
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="alert"):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="alert"):
     """Tell somebody, while the call goes on."""
 
     message: str = ""
@@ -223,13 +223,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     sink: Name = "default"
 
 
-class Oblige(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="oblige"):
+class Oblige(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="oblige"):
     """Demand a named check over the receipts that follow."""
 
     check: Name
 
 
-class Transform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="transform"):
+class Transform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="transform"):
     """Put the operator's text around the caller's messages."""
 
     postscript: str | None = None
@@ -239,7 +239,7 @@ class Transform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class InjectReminder(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="inject_reminder"
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="inject_reminder"
 ):
     """Add a message for the model after the caller's."""
 
@@ -247,30 +247,30 @@ class InjectReminder(
     text: str
 
 
-class RestrictRoutes(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="restrict_routes"):
+class RestrictRoutes(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="restrict_routes"):
     """Only targets that match one of the patterns may serve; several restrictions must all admit a target."""
 
     to: tuple[str, ...]
     """Patterns over `provider/model`, target names and labels."""
 
 
-class SwitchModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="switch_model"):
+class SwitchModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="switch_model"):
     """Serve by another model contract."""
 
     model: Name
 
 
-class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="drop"):
+class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="drop"):
     """Leave the matched span out."""
 
 
-class Rewrite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="rewrite"):
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="rewrite"):
     """Put other text in the place of the matched span."""
 
     replacement: str = "[redacted]"
 
 
-class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="reroute"):
+class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="reroute"):
     """End this attempt and try again at targets that match one of the patterns."""
 
     max: Count = 1
@@ -278,7 +278,7 @@ class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     to: tuple[str, ...]
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="retry"):
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="retry"):
     """End this attempt and ask the same again."""
 
     max: Count = 1
@@ -286,7 +286,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class RetryWithReminder(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="retry_with_reminder"
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="retry_with_reminder"
 ):
     """End this attempt and ask again with a reminder added."""
 
@@ -302,7 +302,7 @@ class RetryWithReminder(
 
 
 class RequireApproval(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="require_approval"
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="require_approval"
 ):
     """Refuse until somebody approves; the approved request runs once."""
 
@@ -310,7 +310,7 @@ class RequireApproval(
     message: str = ""
 
 
-class Block(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do", tag="block"):
+class Block(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="block"):
     """Refuse. The caller is told code, rule and message."""
 
     code: Name = "policy_blocked"

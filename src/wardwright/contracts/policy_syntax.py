@@ -67,7 +67,7 @@ from wardwright.contracts.tree import Entry, Items, Scalar, Table, Tree
 from wardwright.contracts.wording import either, found, shown, shown_key
 
 CONDITION_TAG: Final = "form"
-ACTION_TAG: Final = "do"
+ACTION_TAG: Final = "act"
 
 GROUPS: Final[dict[str, type[Every | Either | Negation | MacroUse]]] = {
     "all": Every,

@@ -10,8 +10,7 @@ leave `local/qwen`. An empty constraint admits nothing, and a pattern that names
 | `word/*` | `word` matches its provider or one of its labels |
 | `word/model` | `word` matches its provider and `model` what the provider calls it |
 
-`*` stands for any run of characters, slashes too; nothing else is special, and case counts. The first slash divides:
-`hub/org/model` is `org/model` at `hub`.
+`*` is that of `kernel.globs`. The first slash divides: `hub/org/model` is `org/model` at `hub`.
 """
 
 from __future__ import annotations
@@ -20,29 +19,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from wardwright.contracts.model import Target
+from wardwright.kernel.globs import matches
 
 EVERYTHING: Final = "*"
-
-
-def matches(glob: str, text: str) -> bool:
-    """Whether `text` is what `glob` describes, `*` being any run of characters. Never backtracks.
-
-    >>> matches("gpt-*-mini", "gpt-5-mini"), matches("gpt-*", "o3")
-    (True, False)
-    """
-    head, star, rest = glob.partition("*")
-    if not star:
-        return glob == text
-    *middle, tail = rest.split("*")
-    if len(text) < len(head) + len(tail) or not (text.startswith(head) and text.endswith(tail)):
-        return False
-    at, end = len(head), len(text) - len(tail)
-    for piece in middle:
-        at = text.find(piece, at, end)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True
 
 
 def names(pattern: str, target: Target) -> bool:

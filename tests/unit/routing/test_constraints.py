@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from wardwright.contracts.model import Target
-from wardwright.routing.constraints import admits, excluded_by, matches, names
+from wardwright.kernel.globs import matches
+from wardwright.routing.constraints import admits, excluded_by, names
 
 QWEN = Target(name="fast", provider="box", model="org/qwen-3", context_window=8192, labels=("local", "eu"))
 CLOUD = Target(name="big", provider="cloud", model="gpt-5-mini", context_window=8192)

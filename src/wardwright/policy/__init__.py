@@ -1,0 +1,1 @@
+"""Rules over what a phase knows, decided: conditions in three values, one arbiter, reasons and findings."""

@@ -1,0 +1,128 @@
+"""Detectors propose, one arbiter decides.
+
+    block > require_approval > retry, retry_with_reminder, reroute > rewrite > drop > restrict_routes, switch_model
+        > inject_reminder, transform > annotate, alert, oblige, allow
+
+Rule 1: the outcome is a function of the *set* of proposals, never of the order of files, rules or evaluation: joining
+two decisions is associative, commutative and idempotent.
+Rule 2: what ends the call or the attempt (`block`, `require_approval`, the retries) leaves nothing weaker but labels,
+alerts and obligations, which always stand.
+Rule 3: of `block`, `require_approval`, `rewrite` or `drop`, and `switch_model`, one stands: the higher priority, then
+the lower policy and rule. Restrictions, reminders, transforms and retries all stand: they combine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from wardwright.contracts.policy import Action, ActionName, Rewrite, SwitchModel
+from wardwright.kernel import canonical
+from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal
+
+RANKS: Final[dict[ActionName, int]] = {
+    "block": 7,
+    "require_approval": 6,
+    "retry": 5,
+    "retry_with_reminder": 5,
+    "reroute": 5,
+    "rewrite": 4,
+    "drop": 3,
+    "restrict_routes": 2,
+    "switch_model": 2,
+    "inject_reminder": 1,
+    "transform": 1,
+    "annotate": 0,
+    "alert": 0,
+    "oblige": 0,
+    "allow": 0,
+}
+"""The lattice; the higher wins."""
+
+_ENDS: Final = 5
+"""From this rank an action ends the call or the attempt."""
+_SPAN: Final = frozenset({3, 4})
+"""Ranks that say what becomes of a span: one of them stands."""
+
+
+def arbitrate(
+    proposals: Iterable[Proposal], shadow: Iterable[Proposal] = (), reasons: Iterable[Fired] = ()
+) -> Decision:
+    """What becomes of the proposals of one phase."""
+    ranked = in_order(proposals)
+    if not ranked:
+        hidden, told = in_order(shadow), _reasons(reasons)
+        return Decision(reasons=told, shadow=hidden) if hidden or told else NOTHING
+    top = RANKS[ranked[0].effect]
+    kept: list[Proposal] = []
+    lost: list[Proposal] = []
+    for one in ranked:
+        (kept if _stands(one, top, kept) else lost).append(one)
+    return Decision(
+        effect=kept[0].effect,
+        kept=tuple(kept),
+        lost=tuple(lost),
+        reasons=_reasons(reasons),
+        shadow=in_order(shadow),
+    )
+
+
+def join(left: Decision, right: Decision) -> Decision:
+    """One decision over all that two have seen."""
+    return arbitrate(
+        (*left.kept, *left.lost, *right.kept, *right.lost),
+        (*left.shadow, *right.shadow),
+        (*left.reasons, *right.reasons),
+    )
+
+
+def in_order(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
+    """Strongest first, then by priority, policy and rule; each once."""
+    found = list(proposals)
+    if len(found) < 2:
+        return tuple(found)
+    keyed = {(_key(one), canonical.encode(one)): one for one in found}
+    return tuple(keyed[key] for key in sorted(keyed))
+
+
+def competes(left: Action, right: Action) -> bool:
+    """Whether two actions cannot both be carried out as their authors meant, though neither is stronger."""
+    match left, right:
+        case SwitchModel(), SwitchModel():
+            return left.model != right.model
+        case Rewrite(), Rewrite():
+            return left.replacement != right.replacement
+        case _:
+            return False
+
+
+def _key(one: Proposal) -> tuple[int, int, str, str]:
+    return (-RANKS[one.effect], -one.priority, one.policy, one.rule)
+
+
+def _stands(one: Proposal, top: int, kept: list[Proposal]) -> bool:
+    """Whether a proposal is kept beside the stronger ones that are."""
+    rank = RANKS[one.effect]
+    match one.effect:
+        case "annotate" | "alert" | "oblige" | "allow":
+            return True
+        case "block" | "require_approval":
+            return rank == top and not any(other.effect == one.effect for other in kept)
+        case "retry" | "retry_with_reminder" | "reroute":
+            return rank == top
+        case "rewrite" | "drop":
+            return top < _ENDS and not any(RANKS[other.effect] in _SPAN for other in kept)
+        case "switch_model":
+            return top < _ENDS and not any(other.effect == "switch_model" for other in kept)
+        case "restrict_routes" | "inject_reminder" | "transform":
+            return top < _ENDS
+        case _:
+            assert_never(one.effect)
+
+
+def _reasons(reasons: Iterable[Fired]) -> tuple[Fired, ...]:
+    found = list(reasons)
+    if len(found) < 2:
+        return tuple(found)
+    keyed = {(one.policy, one.rule, one.shadow, one.unknown): one for one in found}
+    return tuple(keyed[key] for key in sorted(keyed))

@@ -1,0 +1,458 @@
+"""Policies -> compiled rules, or every reason why not.
+
+    policy = compile_policies(documents, phases)
+    decide(policy, "request", facts)
+
+Rule 1: a rule that reads what its phase does not know, or asks for what its phase does not allow, is refused here and
+not met at run time.
+Rule 2: what this build cannot carry out is refused too: a policy that is not enforced must not look as if it were.
+Rule 3: two rules that could ask for what cannot both happen, at equal effect and priority, are refused unless one of
+them names the other under `ties` with a reason.
+Rule 4: a reminder or replacement that a rule would find is refused: it would trigger what it is there to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Final
+
+import msgspec
+
+from wardwright.contracts.decode import Located
+from wardwright.contracts.policy import (
+    Action,
+    ActionName,
+    Annotate,
+    Block,
+    Comparison,
+    Condition,
+    Either,
+    Every,
+    InjectReminder,
+    Leaf,
+    MacroUse,
+    Negation,
+    PolicyContract,
+    RetryWithReminder,
+    Rewrite,
+    Rule,
+    State,
+    Value,
+    effect_of,
+)
+from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
+from wardwright.contracts.wording import either
+from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.policy.arbiter import RANKS, competes
+from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
+from wardwright.policy.decision import Proposal
+from wardwright.policy.detectors import DETECTORS
+from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
+from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
+from wardwright.policy.phases import Field, FieldType, Phase
+from wardwright.policy.regions import Box, meet
+
+INDETERMINATE_CODE: Final = "policy_indeterminate"
+"""The code and label of a rule that could not be told."""
+
+STATE: Final = "state."
+_COUNTED: Final = ("count", "sum", "distinct")
+"""Measures that are numbers."""
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule, ready to be asked."""
+
+    policy: str
+    rule: Rule
+    document: Located[PolicyContract]
+    path: str
+    """Where the rule stands in its document."""
+    check: Check
+    """Fast, and may raise: see `policy.conditions`."""
+    node: Node
+    reads: frozenset[str]
+    """Fields that its condition reads."""
+    patterns: tuple[Pattern, ...]
+    """What it searches its channels for; empty where it does not search."""
+    proposals: tuple[Proposal, ...]
+    """When it fires."""
+    untold: tuple[Proposal, ...]
+    """When it cannot be told."""
+    boxes: tuple[Box, ...] | None
+    """Where its condition can hold; None where there are too many."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.policy}/{self.rule.id}"
+
+    @property
+    def place(self) -> Place:
+        return self.document.place(self.path)
+
+    @property
+    def shadow(self) -> bool:
+        return self.rule.enforce == "shadow"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Compiled policies: what governs one model."""
+
+    names: tuple[str, ...]
+    """Of the policies, sorted."""
+    phases: Mapping[str, Phase]
+    rules: Mapping[str, tuple[Compiled, ...]]
+    """By phase, those switched off left out, sorted by policy and id."""
+    reads: Mapping[str, frozenset[str]]
+    """By phase, what its rules read: facts need hold nothing else."""
+
+    def of(self, phase: str) -> tuple[Compiled, ...]:
+        return self.rules.get(phase, ())
+
+    def every(self) -> Iterator[Compiled]:
+        for rules in self.rules.values():
+            yield from rules
+
+
+def compile_policies(
+    documents: Iterable[Located[PolicyContract]],
+    phases: Sequence[Phase],
+    *,
+    enforceable: frozenset[tuple[str, ActionName]] | None = None,
+    measures: frozenset[str] = frozenset(),
+    detectors: Mapping[str, Detector] = DETECTORS,
+) -> Policy:
+    """Raises ContractErrors with all that is wrong.
+
+    `enforceable` are the pairs of phase and action that the caller can carry out; None: all that the phases allow.
+    `measures` are those of declared state that it can supply.
+    """
+    found = sorted(documents, key=lambda document: document.value.name)
+    by_name = {phase.name: phase for phase in phases}
+    errors: list[WardwrightError] = []
+    rules: list[Compiled] = []
+    for document in found:
+        compiler = _Compiler(document, by_name, enforceable, measures, detectors, errors)
+        rules.extend(compiler.rules())
+    errors.extend(_ambiguities(rules))
+    errors.extend(_echoes(rules))
+    if errors:
+        raise ContractErrors(in_order(errors))
+    grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
+    return Policy(
+        names=tuple(document.value.name for document in found),
+        phases=by_name,
+        rules=grouped,
+        reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
+    )
+
+
+class _Compiler:
+    """One document."""
+
+    def __init__(
+        self,
+        document: Located[PolicyContract],
+        phases: Mapping[str, Phase],
+        enforceable: frozenset[tuple[str, ActionName]] | None,
+        measures: frozenset[str],
+        detectors: Mapping[str, Detector],
+        errors: list[WardwrightError],
+    ) -> None:
+        self._document = document
+        self._policy = document.value
+        self._phases = phases
+        self._enforceable = enforceable
+        self._measures = measures
+        self._detectors = detectors
+        self._errors = errors
+        self._lists = {one.name: one.items for one in self._policy.lists}
+        self._macros = {one.name: one.when for one in self._policy.macros}
+        self._states = {one.name: one for one in self._policy.state}
+
+    def rules(self) -> list[Compiled]:
+        made = [self._rule(rule, f"rules[{index}]") for index, rule in enumerate(self._policy.rules)]
+        return sorted((rule for rule in made if rule is not None), key=lambda rule: rule.rule.id)
+
+    def _refuse(self, code: str, message: str, path: str, hint: str | None = None) -> None:
+        self._errors.append(WardwrightError(code, message, place=self._document.place(path), hint=hint))
+
+    def _rule(self, rule: Rule, path: str) -> Compiled | None:
+        count = len(self._errors)
+        phase = self._phases.get(rule.phase)
+        if phase is None:
+            hint = did_you_mean(rule.phase, self._phases)
+            self._refuse("policy_field", f"there is no phase `{rule.phase}`", f"{path}.phase", hint)
+            return None
+        self._actions(rule, phase, path)
+        self._channels(rule, phase, path)
+        patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
+        exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
+        node: Node = AllOf((*parts, *(Inverse(one) for one in exempts))) if exempts else parts[0] if parts else ALWAYS
+        if len(self._errors) > count or rule.enforce == "off":
+            return None
+        found = boxes(node)
+        return Compiled(
+            policy=self._policy.name,
+            rule=rule,
+            document=self._document,
+            path=path,
+            check=fast(node),
+            node=node,
+            reads=frozenset(leaf.field for leaf in leaves(node)),
+            patterns=patterns,
+            proposals=self._proposals(rule, rule.then),
+            untold=self._untold(rule, phase, path),
+            boxes=None if found is None else tuple(found),
+        )
+
+    # Actions
+
+    def _actions(self, rule: Rule, phase: Phase, path: str) -> None:
+        for member, actions in (("then", rule.then), ("after_retries", rule.after_retries)):
+            for index, action in enumerate(actions):
+                self._action(rule, effect_of(action), phase, f"{path}.{member}[{index}]")
+
+    def _action(self, rule: Rule, effect: ActionName, phase: Phase, path: str) -> None:
+        if effect not in phase.actions:
+            hint = f"the phase `{phase.name}` allows {either(sorted(phase.actions))}"
+            self._refuse("policy_unenforceable", f"`{effect}` cannot happen in the phase `{phase.name}`", path, hint)
+        elif not self._can(phase, effect) and rule.enforce == "enforce":
+            message = f"this build cannot carry out `{effect}` in the phase `{phase.name}`"
+            hint = "with `enforce: shadow` the rule is decided and recorded without effect"
+            self._refuse("policy_unenforceable", message, path, hint)
+
+    def _can(self, phase: Phase, effect: ActionName) -> bool:
+        return self._enforceable is None or (phase.name, effect) in self._enforceable
+
+    def _proposals(self, rule: Rule, actions: Iterable[Action]) -> tuple[Proposal, ...]:
+        return tuple(
+            Proposal(action=action, policy=self._policy.name, priority=rule.priority, rule=rule.id)
+            for action in actions
+        )
+
+    def _untold(self, rule: Rule, phase: Phase, path: str) -> tuple[Proposal, ...]:
+        denies = "block" in phase.actions and self._can(phase, "block")
+        if rule.on_error == "deny" and not denies:
+            message = f"`on_error: deny` cannot be carried out in the phase `{phase.name}`"
+            self._refuse("policy_unenforceable", message, f"{path}.on_error", "use `annotate`")
+        match rule.on_error or ("deny" if denies and changes(rule) else "annotate"):
+            case "deny":
+                actions: tuple[Action, ...] = (Block(code=INDETERMINATE_CODE),)
+            case "fire":
+                actions = rule.then
+            case "annotate" if "annotate" in phase.actions:
+                actions = (Annotate(label=INDETERMINATE_CODE, note=rule.id),)
+            case _:
+                actions = ()
+        return tuple(msgspec.structs.replace(one, because="indeterminate") for one in self._proposals(rule, actions))
+
+    # Searching
+
+    def _channels(self, rule: Rule, phase: Phase, path: str) -> None:
+        if rule.match is not None and not phase.channels:
+            hint = f"use `when` with a text field, such as `{_text_field(phase)}`"
+            self._refuse(
+                "policy_field", f"there is nothing to search in the phase `{phase.name}`", f"{path}.match", hint
+            )
+            return
+        for index, channel in enumerate(rule.on):
+            if channel.channel not in phase.channels:
+                message = f"the phase `{phase.name}` has no channel `{channel.channel}`"
+                self._refuse("policy_field", message, f"{path}.on[{index}]", f"it has {either(list(phase.channels))}")
+        if rule.match is None:
+            for index, action in enumerate(rule.then):
+                if effect_of(action) in ("rewrite", "drop"):
+                    message = f"`{effect_of(action)}` needs a `match`: there is no span without one"
+                    self._refuse("policy_unenforceable", message, f"{path}.then[{index}]")
+
+    def _patterns(self, match: Comparison, path: str) -> tuple[Pattern, ...]:
+        texts = [str(value) for value in self._values(match)]
+        if match.op == "contains":
+            return tuple(literal_pattern(text, ignore_case=match.ignore_case) for text in texts)
+        return tuple(self._admitted(texts, match.ignore_case, path))
+
+    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Pattern]:
+        for text in texts:
+            try:
+                yield admit(text, ignore_case=ignore_case)
+            except PatternRefused as refused:
+                self._refuse("policy_pattern", refused.reason, path, refused.fix)
+
+    # Conditions
+
+    def _node(self, condition: Condition, phase: Phase, path: str) -> Node:
+        match condition:
+            case Every() | Either():
+                parts = tuple(
+                    self._node(inner, phase, f"{path}.conditions[{index}]")
+                    for index, inner in enumerate(condition.conditions)
+                )
+                return AllOf(parts) if isinstance(condition, Every) else AnyOf(parts)
+            case Negation():
+                return Inverse(self._node(condition.condition, phase, f"{path}.condition"))
+            case MacroUse():
+                return self._node(self._macros[condition.name], phase, path)
+            case Leaf():
+                return self._leaf(condition, phase, path)
+
+    def _leaf(self, leaf: Leaf, phase: Phase, path: str) -> Node:
+        field = self._field(leaf.field, phase, path)
+        if field is None:
+            return ALWAYS
+        item: FieldType = "text" if leaf.over != "value" else field.type
+        op = leaf.test.op
+        if leaf.over != "value" and field.type != "texts":
+            self._refuse("policy_field", f"`{leaf.field}` is one {field.type}, not a list", path, f"write `{op}` alone")
+            return ALWAYS
+        if item not in OPERATORS[op].types:
+            message = f"`{op}` cannot compare `{leaf.field}`, which is {_a(field.type)}"
+            hint = "ask for its items with `any_of` or `all_of`" if field.type == "texts" else None
+            self._refuse("policy_field", message, path, hint or self._fitting(item))
+            return ALWAYS
+        values = tuple(self._value(value, item, leaf.field, path) for value in self._values(leaf.test))
+        detector = None
+        if op == "detector":
+            detector = self._detectors.get(str(values[0]))
+            if detector is None:
+                hint = did_you_mean(str(values[0]), self._detectors)
+                self._refuse("policy_field", f"there is no detector `{values[0]}`", path, hint)
+                return ALWAYS
+        test = Comparing(
+            op=op,
+            type=item,
+            values=values,
+            ignore_case=leaf.test.ignore_case,
+            patterns=tuple(self._admitted(map(str, values), leaf.test.ignore_case, path)) if op == "regex" else (),
+            detector=detector,
+        )
+        return compared(leaf.field, leaf.over, test)
+
+    def _field(self, name: str, phase: Phase, path: str) -> Field | None:
+        if name.startswith(STATE):
+            return self._state(name.removeprefix(STATE), path)
+        field = phase.field(name)
+        if field is None:
+            elsewhere = [other.name for other in self._phases.values() if other.field(name) is not None]
+            hint = did_you_mean(name, phase.names())
+            if elsewhere:
+                hint = f"the phase {either(elsewhere)} has it"
+            self._refuse("policy_field", f"the phase `{phase.name}` has no field `{name}`", path, hint)
+        return field
+
+    def _state(self, name: str, path: str) -> Field | None:
+        state: State | None = self._states.get(name)
+        if state is None:
+            hint = did_you_mean(name, self._states) or "declare it under `state`"
+            self._refuse("policy_field", f"this policy declares no state `{name}`", path, hint)
+            return None
+        if state.measure not in self._measures:
+            message = f"this build cannot supply the state `{name}`: it keeps no `{state.measure}`"
+            self._refuse("policy_unenforceable", message, path)
+            return None
+        return Field(f"{STATE}{name}", "integer" if state.measure in _COUNTED else "boolean", "")
+
+    def _values(self, test: Comparison) -> tuple[Value, ...]:
+        return self._lists[test.list] if test.list is not None else test.values
+
+    def _value(self, value: Value, type_: FieldType, field: str, path: str) -> Value:
+        """The value as its field holds it; refused where it can never be equal."""
+        match type_, value:
+            case "boolean", bool():
+                return value
+            case "integer", int() if not isinstance(value, bool):
+                return value
+            case "decimal", int() if not isinstance(value, bool):
+                return str(value)
+            case (("text" | "decimal"), str()):
+                return value
+            case _:
+                message = f"`{field}` is {_a(type_)} and never {_shown(value)}"
+                hint = "put quotes around it" if type_ == "text" else None
+                self._refuse("policy_field", message, path, hint)
+                return value
+
+    def _fitting(self, type_: FieldType) -> str:
+        return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
+
+
+def changes(rule: Rule) -> bool:
+    """Whether a rule can change a call, rather than only speak of it."""
+    return any(RANKS[effect_of(action)] > 0 for action in rule.then)
+
+
+# Between rules
+
+
+def overlap(left: Compiled, right: Compiled) -> bool:
+    """Whether both conditions may hold at once; False is proved."""
+    if left.boxes is None or right.boxes is None:
+        return True
+    return any(meet(one, other) is not None for one in left.boxes for other in right.boxes)
+
+
+def share_a_channel(left: Rule, right: Rule) -> bool:
+    return bool({one.channel for one in left.on} & {one.channel for one in right.on})
+
+
+def _ambiguities(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
+    acting = [rule for rule in rules if rule.rule.enforce == "enforce"]
+    for left, right in combinations(acting, 2):
+        if left.rule.phase != right.rule.phase or left.rule.priority != right.rule.priority or _waived(left, right):
+            continue
+        for one in left.rule.then:
+            for other in right.rule.then:
+                spanned = not isinstance(one, Rewrite) or share_a_channel(left.rule, right.rule)
+                if competes(one, other) and spanned and overlap(left, right):
+                    message = (
+                        f"`{left.name}` and `{right.name}` may both hold, and each asks for another `{effect_of(one)}` "
+                        f"at priority {left.rule.priority}"
+                    )
+                    hint = "give one of them a higher `priority`, or name the other under `ties` with a `why`"
+                    yield WardwrightError("policy_ambiguous", message, place=right.place, hint=hint)
+
+
+def _waived(left: Compiled, right: Compiled) -> bool:
+    return any(tie.rule == right.rule.id for tie in left.rule.ties) or any(
+        tie.rule == left.rule.id for tie in right.rule.ties
+    )
+
+
+def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
+    """Texts of ours that a rule would find in what the model writes."""
+    searching = [rule for rule in rules if rule.patterns]
+    for speaker in rules:
+        for action in speaker.rule.then:
+            match action:
+                case RetryWithReminder(text=text) | InjectReminder(text=text):
+                    what = "reminder"
+                case Rewrite(replacement=text):
+                    what = "replacement"
+                case _:
+                    continue
+            for rule in searching:
+                if any(pattern.compiled().search(text) is not None for pattern in rule.patterns):
+                    message = f"the {what} of `{speaker.name}` is itself what `{rule.name}` looks for"
+                    hint = "say it in other words: a model that repeats it would trigger the rule again"
+                    yield WardwrightError("policy_ambiguous", message, place=speaker.place, hint=hint)
+
+
+def _text_field(phase: Phase) -> str:
+    return next((field.name for field in phase.fields if field.type == "text"), "caller.tenant")
+
+
+def _a(type_: FieldType) -> str:
+    words: dict[FieldType, str] = {
+        "text": "text",
+        "texts": "a list of texts",
+        "integer": "a whole number",
+        "decimal": "a number",
+        "boolean": "true or false",
+    }
+    return words[type_]
+
+
+def _shown(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"`{value}`"

@@ -1,0 +1,103 @@
+"""Deciding: facts in, a decision out.
+
+Rule 1: every rule of a phase sees one snapshot, and none stops another.
+Rule 2: a rule is first asked the fast way. What raises there, or reads a fact that is unavailable, is weighed in three
+values, and where it cannot be told its `on_error` speaks.
+Rule 3: same facts, same decision. A search that ran out of time is the one thing that facts do not hold; the decision
+records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from wardwright.policy.arbiter import arbitrate
+from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.conditions import Untold, weigh
+from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Span
+from wardwright.policy.phases import Facts, View
+
+UNTOLD_MAX: Final = 8
+"""Missing facts that a decision names for one rule."""
+
+_RAISED: Final = (KeyError, TimeoutError, TypeError)
+"""What a fast check raises where it cannot tell."""
+
+
+class Armed(msgspec.Struct, frozen=True, kw_only=True):
+    """What watches an answer: the rules that search it, and what was decided before it began."""
+
+    rules: tuple[Compiled, ...]
+    decision: Decision
+
+
+def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] | None = None) -> Decision:
+    """What the rules of a phase decide.
+
+    `found` are spans by the names of rules that search a channel and found something; without one such a rule is
+    silent.
+    """
+    rules = policy.of(phase)
+    if not rules:
+        return NOTHING
+    view: View = dict(facts.known)
+    unavailable = facts.unavailable
+    proposals: list[Proposal] = []
+    shadow: list[Proposal] = []
+    reasons: list[Fired] = []
+    for rule in rules:
+        if rule.patterns and (found is None or rule.name not in found):
+            continue
+        untold: tuple[str, ...] = ()
+        if unavailable and not rule.reads.isdisjoint(unavailable):
+            held, untold = told(rule, facts, view)
+        else:
+            try:
+                held = rule.check(view)
+            except _RAISED:
+                held, untold = told(rule, facts, view)
+        if held is False:
+            continue
+        asked = rule.proposals if held else rule.untold
+        if rule.patterns and found is not None:
+            span = found[rule.name]
+            asked = tuple(msgspec.structs.replace(one, span=span) for one in asked)
+        (shadow if rule.shadow else proposals).extend(asked)
+        reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
+    return arbitrate(proposals, shadow, reasons) if reasons else NOTHING
+
+
+def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
+    """Which searching rules of a phase watch the answer to come.
+
+    A rule whose condition cannot be told is decided at once by its `on_error`; with `fire` it watches.
+    """
+    view: View = dict(facts.known)
+    armed: list[Compiled] = []
+    proposals: list[Proposal] = []
+    shadow: list[Proposal] = []
+    reasons: list[Fired] = []
+    for rule in policy.of(phase):
+        if not rule.patterns:
+            continue
+        held, untold = told(rule, facts, view)
+        if held or (held is None and rule.rule.on_error == "fire"):
+            armed.append(rule)
+        elif held is None:
+            (shadow if rule.shadow else proposals).extend(rule.untold)
+            reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
+    return Armed(rules=tuple(armed), decision=arbitrate(proposals, shadow, reasons))
+
+
+def told(rule: Compiled, facts: Facts, view: View) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether a rule's condition holds in three values, and what was missing where that cannot be told."""
+    untold: list[Untold] = []
+    held = weigh(rule.node, facts, view, untold)
+    return held, _texts(untold) if held is None else ()
+
+
+def _texts(untold: Iterable[Untold]) -> tuple[str, ...]:
+    return tuple(sorted({str(one) for one in untold})[:UNTOLD_MAX])
