@@ -27,6 +27,9 @@ Scope: TypeAlias = Literal["call", "receipts:own", "receipts:tenant", "simulate"
 SCOPES_DEFAULT: Final[tuple[Scope, ...]] = ("call", "receipts:own", "simulate")
 
 
+EVERY_MODEL: Final = ("*",)
+
+
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `key.created`."""
 
@@ -42,7 +45,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     """`key_…`"""
     label: str = ""
-    models: tuple[str, ...] = ("*",)
+    models: tuple[str, ...] = EVERY_MODEL
     """Globs over contract names."""
     scopes: tuple[Scope, ...] = SCOPES_DEFAULT
     targets: tuple[str, ...] = ()
@@ -51,7 +54,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str | None = None
 
     def allows_model(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.models)
+        return self.models == EVERY_MODEL or any(fnmatchcase(name, pattern) for pattern in self.models)
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
