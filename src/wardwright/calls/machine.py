@@ -152,15 +152,16 @@ class Machine:
     """One call. Make it when the call is accepted; drive it until `closed`."""
 
     __slots__ = (
-        "_answered_ns", "_attempt", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost", "_deadline_ns",
-        "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status", "_last_heard",
-        "_left", "_left_ns", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms", "_tried", "_usage",
-        "_usage_source", "accepted", "closed",
+        "_answered_ns", "_attempt", "_before", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost",
+        "_deadline_ns", "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status",
+        "_last_heard", "_left", "_left_ns", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms",
+        "_tried", "_usage", "_usage_source", "accepted", "closed",
     )  # fmt: skip
 
     def __init__(self, accepted: Accepted) -> None:
         self.accepted = accepted
         self.closed = False
+        self._before: Attempt | None = None
         self._contract: rc.Contract | None = None
         self._facts: RouteFacts | None = None
         self._plan: Plan | None = None
@@ -205,8 +206,11 @@ class Machine:
         plan: Plan,
         terms: tuple[Terms, ...],
         now_ns: int,
+        *,
+        before: Attempt | None = None,
     ) -> tuple[Effect, ...]:
-        """The route is planned; `terms` stand beside `plan.attempts`."""
+        """The route is planned; `terms` stand beside `plan.attempts`. `before` is whose turn the last step was."""
+        self._before = before
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
         self._decided_ns = now_ns
         if plan.refusal is not None:
@@ -546,9 +550,11 @@ class Machine:
             received = self._last_heard if self._released else (0, 0, 0, 0, 0)
         arguments, events, reasoning, text, tools = received
         total_us = (now_ns - accepted.now_ns) // 1000
+        selected = self._selected(status_word)
         return Close(
             rc.Receipt(
                 attempts=tuple(self._tried),
+                cache_lost_tokens=self._cache_lost(selected),
                 caller=accepted.caller,
                 client=rc.Client(
                     argument_chars=arguments,
@@ -570,7 +576,7 @@ class Machine:
                 receipt=accepted.receipt,
                 request=accepted.request,
                 retry_of=accepted.retry_of,
-                selected=self._selected(status_word),
+                selected=selected,
                 simulation=accepted.simulation,
                 started_at=accepted.started_at,
                 status=status_word,
@@ -586,6 +592,15 @@ class Machine:
                 usage_source=self._usage_source,
             )
         )
+
+    def _cache_lost(self, selected: rc.Selected | None) -> int:
+        before = self._before
+        if before is None or selected is None:
+            return 0
+        if (before.contract, before.target) == (selected.contract, selected.target):
+            return 0
+        assert self._facts is not None
+        return self._facts.input_tokens
 
     def _selected(self, status: rc.Status) -> rc.Selected | None:
         """The target that answered, or for a simulation the one that would be tried first."""

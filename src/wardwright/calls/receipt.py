@@ -227,6 +227,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every attempt that was started, in order."""
     caller: Caller
     """Who called."""
+    cache_lost_tokens: int = 0
+    """Input tokens, estimated, that the provider of the step before may hold in its cache, where an alloy's draw moved
+    the conversation to another target."""
     captured: bool = False
     """The bodies of the call are kept beside the journal, until they are forgotten or retired."""
     client: Client

@@ -33,7 +33,7 @@ from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
 from wardwright.routing.calibration import Calibration
 from wardwright.routing.draw import Keyed
-from wardwright.routing.planner import plan
+from wardwright.routing.planner import plan, spoke_before
 
 RECENT_FAILURES_MAX: Final = 4096
 """Failed calls that are remembered so that an SDK's repetition can name them in `retry_of`."""
@@ -228,7 +228,9 @@ class Gateway:
             return machine, None, machine.refused(failure, decided_ns)
         planned = plan(version.route, facts)
         terms = tuple(version.aims[attempt.contract, attempt.target].terms for attempt in planned.attempts)
-        return machine, version, machine.decided(contract, version.node_type, facts, planned, terms, decided_ns)
+        before = spoke_before(version.route, facts) if planned.draws else None
+        effects = machine.decided(contract, version.node_type, facts, planned, terms, decided_ns, before=before)
+        return machine, version, effects
 
     def _secret(self, tenant: str) -> Keyed:
         key = self.tenant_keys.key(tenant)

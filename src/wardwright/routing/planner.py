@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from itertools import repeat
 from typing import assert_never
 
+import msgspec
+
 from wardwright.contracts.condition import holds
 from wardwright.routing.draw import rotated, sequenced, weighed
 from wardwright.routing.fit import GATES, Hindrance, hindrance, needs
@@ -43,6 +45,19 @@ def plan(route: Route, facts: RouteFacts) -> Plan:
     )
     refusal = None if attempts else _refusal(route.name, facts, met.values())
     return Plan(attempts=tuple(attempts), draws=tuple(planning.draws), refusal=refusal, skipped=skipped)
+
+
+def spoke_before(route: Route, facts: RouteFacts) -> Attempt | None:
+    """Whose turn the step before this one was, on the same facts; None for a first step.
+
+    No state remembers who answered: the draw of the step before is made again. Where another target had to stand in
+    for it then, this is the one that should have spoken.
+    """
+    if facts.step == 0:
+        return None
+    turn = facts.turn if facts.in_tool_loop else max(facts.turn - 1, 0)
+    before = plan(route, msgspec.structs.replace(facts, resting=(), step=facts.step - 1, turn=turn))
+    return before.attempts[0] if before.attempts else None
 
 
 class _Planning:

@@ -24,7 +24,7 @@ from wardwright.calls.receipt import Receipt
 from wardwright.calls.story import events_of
 from wardwright.dialects.exchange import Failure
 from wardwright.kernel.errors import WardwrightError
-from wardwright.routing.plan import Plan, Refusal
+from wardwright.routing.plan import Attempt, Plan, Refusal
 
 
 def receipt_of(effects: tuple[Effect, ...]) -> Receipt:
@@ -328,3 +328,14 @@ def test_a_stream_that_arrives_at_once_still_begins_and_finishes() -> None:
     call.head(200, SSE, 2 * MS)
     effects = call.event(FIRST + SECOND + LAST + DONE, 3 * MS)
     assert [type(effect) for effect in effects] == [Open, Begin, Release, Settle, Close, Release, Finish]
+
+
+@pytest.mark.parametrize(("target", "lost"), [("t0", 0), ("t1", stage.FACTS.input_tokens)])
+def test_what_a_switch_of_targets_costs_in_cache_stands_in_the_receipt(target: str, lost: int) -> None:
+    call = stage.machine()
+    before = Attempt(contract="coding", lineage=("route",), model="m", provider="p", target=target)
+    plan, terms = stage.planned(), stage.terms()
+    call.decided(stage.CONTRACT, "alloy", stage.FACTS, plan, terms, MS, before=before)
+    call.head(200, JSON, 2 * MS)
+    call.event(stage.whole(), 3 * MS)
+    assert receipt_of(call.end(4 * MS)).cache_lost_tokens == lost

@@ -43,7 +43,7 @@ from wardwright.contracts.model import (
 )
 from wardwright.routing.graph import Route, resolve
 from wardwright.routing.plan import Plan, RouteFacts, Skip
-from wardwright.routing.planner import plan
+from wardwright.routing.planner import plan, spoke_before
 
 CAPABLE: Final[tuple[Capability, ...]] = ("tools",)
 EXACT: Final = Tokens(margin="1")
@@ -291,6 +291,23 @@ def test_per_turn_draws_again_at_the_next_turn() -> None:
     assert [tried(plan(held, RouteFacts(step=9, turn=turn)))[0] for turn in range(4)] == ["middle", "large"] * 2
 
 
+def before(route: Route, **facts: object) -> str | None:
+    attempt = spoke_before(route, msgspec.structs.replace(RouteFacts(), **facts))
+    return None if attempt is None else attempt.target
+
+
+def test_whose_turn_the_step_before_was_is_drawn_again() -> None:
+    pair = route(alloy(M, L, strategy="round_robin"))
+    assert [before(pair, step=step) for step in range(4)] == [None, "middle", "large", "middle"]
+    assert before(pair, step=2, resting=(("c/large", "breaker_open"),)) == "large"
+
+
+def test_within_a_turn_that_holds_one_member_the_step_before_was_the_same_members() -> None:
+    held = route(alloy(M, L, strategy="round_robin", per="turn"))
+    assert before(held, step=5, turn=1, in_tool_loop=True) == "large"
+    assert before(held, step=5, turn=1) == "middle"
+
+
 def test_a_sequence_speaks_as_declared() -> None:
     declared = route(alloy(M, L, strategy="sequence", sequence=(0, 0, 1)))
     assert firsts(declared, 6) == ["middle", "middle", "large"] * 2
@@ -393,7 +410,7 @@ import msgspec
 from wardwright.contracts.model import ModelContract
 from wardwright.routing.graph import resolve
 from wardwright.routing.plan import RouteFacts
-from wardwright.routing.planner import plan
+from wardwright.routing.planner import plan, spoke_before
 
 contract, facts = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[ModelContract, list[RouteFacts]])
 route = resolve(contract.name, {contract.name: contract})
