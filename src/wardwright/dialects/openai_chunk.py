@@ -21,7 +21,7 @@ from wardwright.dialects.discretion import presentable
 from wardwright.dialects.failures import broken_by
 from wardwright.dialects.handover import mark_details
 from wardwright.dialects.openai_tools import Fragment, Placed, ToolCalls
-from wardwright.dialects.openai_words import FINISH_REASONS, WireUsage, usage_of
+from wardwright.dialects.openai_words import FINISH_REASONS, reported_usage
 from wardwright.kernel.events import Broken
 
 CHOICES_MAX: Final = 128
@@ -67,7 +67,6 @@ _members = msgspec.json.Decoder(Members)
 _choices = msgspec.json.Decoder(list[Choice])
 _choice_members = msgspec.json.Decoder(list[Members])
 _fragment_members = msgspec.json.Decoder(list[Members])
-_usage = msgspec.json.Decoder(WireUsage)
 _text = msgspec.json.Decoder(str)
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
@@ -145,7 +144,7 @@ class ChunkRepair:
         choices = _choices.decode(raw_choices) if raw_choices is not None else []
         usage = _given(members, "usage")
         if usage is not None:
-            self.tally.usage = usage_of(_usage.decode(usage))
+            self.tally.usage = reported_usage(usage) or self.tally.usage
             if self.include_usage:
                 self._keep_usage(members)
                 members["usage"] = _NULL

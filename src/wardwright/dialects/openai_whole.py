@@ -19,10 +19,13 @@ from wardwright.dialects.discretion import presentable
 from wardwright.dialects.failures import broken_by
 from wardwright.dialects.handover import mark_details
 from wardwright.dialects.openai_tools import Function, synthetic_id
-from wardwright.dialects.openai_words import FINISH_REASONS, WireUsage, usage_of
+from wardwright.dialects.openai_words import FINISH_REASONS, WireUsage, reported_usage, usage_of
 from wardwright.kernel.events import Broken
 
 Members: TypeAlias = dict[str, msgspec.Raw]
+
+
+_NO_USAGE: Final = msgspec.Raw(b"null")
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -51,7 +54,7 @@ class _Read(msgspec.Struct, gc=False):
     """What is read of an answer."""
 
     choices: list[_Choice] | None = None
-    usage: WireUsage | None = None
+    usage: msgspec.Raw = _NO_USAGE
     id: object = None
     model: object = None
     system_fingerprint: object = None
@@ -207,8 +210,7 @@ def _read_any(body: bytes, identity: Identity, mark: str | None) -> Whole | Brok
             or message.reasoning_details is not None
         ):
             changed |= _count_rest(choice, reason, tally, marking=mark is not None)
-    if read.usage is not None:
-        tally.usage = usage_of(read.usage)
+    tally.usage = reported_usage(read.usage)
     tally.upstream_id = read.id if isinstance(read.id, str) else None
     tally.upstream_model = read.model if isinstance(read.model, str) else None
     tally.system_fingerprint = read.system_fingerprint if isinstance(read.system_fingerprint, str) else None

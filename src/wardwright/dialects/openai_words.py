@@ -85,6 +85,21 @@ def usage_of(wire: WireUsage) -> Usage:
     )
 
 
+_wire_usage = msgspec.json.Decoder(WireUsage | None)
+
+
+def reported_usage(raw: msgspec.Raw) -> Usage | None:
+    """The usage in a JSON object; None for null, and for an account that nobody can read, such as counts in words.
+
+    A good answer is not thrown away because its bill is odd: what is not reported is estimated.
+    """
+    try:
+        wire = _wire_usage.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return None if wire is None else usage_of(wire)
+
+
 def wire_usage(usage: Usage) -> dict[str, object]:
     """OpenAI's usage object of ours, for answers that came in another dialect."""
     details: dict[str, int] = {"cached_tokens": usage.cached_input}
