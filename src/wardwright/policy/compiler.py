@@ -44,9 +44,9 @@ from wardwright.contracts.policy import (
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.policy.arbiter import RANKS, competes
+from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
-from wardwright.policy.decision import Proposal
+from wardwright.policy.decision import Decision, Fired, Proposal
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
 from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
@@ -80,6 +80,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """When it fires."""
     untold: tuple[Proposal, ...]
     """When it cannot be told."""
+    alone: Decision
+    """What is decided when it fires and no other rule says anything."""
     boxes: tuple[Box, ...] | None
     """Where its condition can hold; None where there are too many."""
 
@@ -106,9 +108,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """By phase, those switched off left out, sorted by policy and id."""
     reads: Mapping[str, frozenset[str]]
     """By phase, what its rules read: facts need hold nothing else."""
+    plain: Mapping[str, tuple[tuple[Check, Compiled], ...]]
+    """By phase, the rules that search nothing, each behind its check: the loop over them is the hot path."""
+    keeping: frozenset[str]
+    """Phases whose checks keep something in the snapshot, such as a text case folded."""
 
     def of(self, phase: str) -> tuple[Compiled, ...]:
         return self.rules.get(phase, ())
+
+    def searching(self, phase: str) -> Iterator[Compiled]:
+        """The rules that search channels."""
+        return (rule for rule in self.of(phase) if rule.patterns)
 
     def every(self) -> Iterator[Compiled]:
         for rules in self.rules.values():
@@ -145,7 +155,13 @@ def compile_policies(
         phases=by_name,
         rules=grouped,
         reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
+        plain={name: tuple((rule.check, rule) for rule in some if not rule.patterns) for name, some in grouped.items()},
+        keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
+
+
+def _keeps(node: Node) -> bool:
+    return any(leaf.test.ignore_case or leaf.test.op == "detector" for leaf in leaves(node))
 
 
 class _Compiler:
@@ -194,6 +210,7 @@ class _Compiler:
         if len(self._errors) > count or rule.enforce == "off":
             return None
         found = boxes(node)
+        proposals = self._proposals(rule, rule.then)
         return Compiled(
             policy=self._policy.name,
             rule=rule,
@@ -203,7 +220,8 @@ class _Compiler:
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
             patterns=patterns,
-            proposals=self._proposals(rule, rule.then),
+            proposals=proposals,
+            alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
             boxes=None if found is None else tuple(found),
         )
@@ -376,6 +394,12 @@ class _Compiler:
 
     def _fitting(self, type_: FieldType) -> str:
         return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
+
+
+def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision:
+    hidden = rule.enforce == "shadow"
+    reasons = (Fired(policy=policy, rule=rule.id, shadow=hidden),)
+    return arbitrate((), proposals, reasons) if hidden else arbitrate(proposals, (), reasons)
 
 
 def changes(rule: Rule) -> bool:

@@ -10,7 +10,7 @@ records it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -27,6 +27,10 @@ _RAISED: Final = (KeyError, TimeoutError, TypeError)
 """What a fast check raises where it cannot tell."""
 
 
+Spoke: TypeAlias = tuple[Compiled, tuple[str, ...], Span | None]
+"""A rule that was not silent, why it could not be told, and what it found."""
+
+
 class Armed(msgspec.Struct, frozen=True, kw_only=True):
     """What watches an answer: the rules that search it, and what was decided before it began."""
 
@@ -40,34 +44,46 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] |
     `found` are spans by the names of rules that search a channel and found something; without one such a rule is
     silent.
     """
-    rules = policy.of(phase)
-    if not rules:
-        return NOTHING
-    view: View = dict(facts.known)
+    view: View = dict(facts.known) if phase in policy.keeping else cast(View, facts.known)
     unavailable = facts.unavailable
+    spoke: list[Spoke] = []
+    for check, rule in policy.plain.get(phase, ()):
+        try:
+            if unavailable and not rule.reads.isdisjoint(unavailable):
+                held, untold = told(rule, facts, view)
+            elif check(view):
+                spoke.append((rule, (), None))
+                continue
+            else:
+                continue
+        except _RAISED:
+            held, untold = told(rule, facts, view)
+        if held is not False:
+            spoke.append((rule, untold, None))
+    if found:
+        for rule in policy.searching(phase):
+            if rule.name in found:
+                held, untold = told(rule, facts, view)
+                if held is not False:
+                    spoke.append((rule, untold, found[rule.name]))
+    if not spoke:
+        return NOTHING
+    if len(spoke) == 1 and not spoke[0][1] and spoke[0][2] is None:
+        return spoke[0][0].alone
+    return _decided(spoke)
+
+
+def _decided(spoke: list[Spoke]) -> Decision:
     proposals: list[Proposal] = []
     shadow: list[Proposal] = []
     reasons: list[Fired] = []
-    for rule in rules:
-        if rule.patterns and (found is None or rule.name not in found):
-            continue
-        untold: tuple[str, ...] = ()
-        if unavailable and not rule.reads.isdisjoint(unavailable):
-            held, untold = told(rule, facts, view)
-        else:
-            try:
-                held = rule.check(view)
-            except _RAISED:
-                held, untold = told(rule, facts, view)
-        if held is False:
-            continue
-        asked = rule.proposals if held else rule.untold
-        if rule.patterns and found is not None:
-            span = found[rule.name]
+    for rule, untold, span in spoke:
+        asked = rule.untold if untold else rule.proposals
+        if span is not None:
             asked = tuple(msgspec.structs.replace(one, span=span) for one in asked)
         (shadow if rule.shadow else proposals).extend(asked)
         reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
-    return arbitrate(proposals, shadow, reasons) if reasons else NOTHING
+    return arbitrate(proposals, shadow, reasons)
 
 
 def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
@@ -80,9 +96,7 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
     proposals: list[Proposal] = []
     shadow: list[Proposal] = []
     reasons: list[Fired] = []
-    for rule in policy.of(phase):
-        if not rule.patterns:
-            continue
+    for rule in policy.searching(phase):
         held, untold = told(rule, facts, view)
         if held or (held is None and rule.rule.on_error == "fire"):
             armed.append(rule)

@@ -52,6 +52,8 @@ class Pattern(msgspec.Struct, frozen=True):
     """A text that every match holds, case folded where case is ignored; empty where there is none worth looking for."""
     bounded: bool
     """A match has a longest length."""
+    wider: str
+    """The pattern without the word edge it begins with, found wherever the pattern is, and sooner missed; or empty."""
 
     def compiled(self) -> regex.Pattern[str]:
         flags = regex.VERSION1 | regex.ASCII | (regex.IGNORECASE if self.ignore_case else 0)
@@ -76,6 +78,7 @@ def admit(text: str, *, ignore_case: bool = False) -> Pattern:
         short=_is_short(items),
         literal=literal.casefold() if ignore_case else literal,
         bounded=all(item.high is not None for item in items),
+        wider=_wider(text, body) if _is_short(items) else "",
     )
     try:
         pattern.compiled()
@@ -93,9 +96,13 @@ def literal_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
 def searcher(pattern: Pattern) -> Callable[[str], regex.Match[str] | None]:
     """Searches a whole text. Raises TimeoutError where the search took too long."""
     search = pattern.compiled().search
-    if pattern.short:
+    if not pattern.short:
+        return lambda text: search(text, timeout=TIMEOUT_S)
+    if not pattern.wider:
         return search
-    return lambda text: search(text, timeout=TIMEOUT_S)
+    flags = regex.VERSION1 | regex.ASCII | (regex.IGNORECASE if pattern.ignore_case else 0)
+    wider = regex.compile(pattern.wider, flags).search
+    return lambda text: None if wider(text) is None else search(text)
 
 
 def sample(pattern: Pattern) -> str | None:
@@ -278,6 +285,12 @@ def _all(branch: list[_Item]) -> Iterator[_Item]:
         yield item
         for inner in item.branches:
             yield from _all(inner)
+
+
+def _wider(text: str, body: list[list[_Item]]) -> str:
+    """`regex` looks for an edge at every place before it looks for what follows: dear where that is a class."""
+    edged = len(body) == 1 and len(body[0]) > 1 and body[0][0].text == "\\b" and text.startswith("\\b")
+    return _translated(text[2:]) if edged and body[0][1].kind == "set" else ""
 
 
 def _is_short(items: list[_Item]) -> bool:
