@@ -1,0 +1,168 @@
+"""Text on its way out: edits made, through the net, with the provider's seals behind what they seal.
+
+Rule 1: original text leaves once and in order. An edit leaves whole: text never ends inside one.
+Rule 2: a seal stands for the very text before it. Where that was edited the signature is left out, since the provider
+would refuse it; encrypted thinking, which nobody here can read, goes through.
+Rule 3: where composed text came from is remembered as long as the net may ask.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wardwright.kernel.events import ReasoningDelta
+from wardwright.streams.arbitration import Edit
+from wardwright.streams.automaton import Automaton
+from wardwright.streams.net import Caught, Net
+from wardwright.streams.rule import Rewrite
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """A piece of composed text and where it came from."""
+
+    at: int
+    """Its first composed character."""
+    start: int
+    end: int
+    verbatim: bool
+
+
+class Composer:
+    """The way out of one channel."""
+
+    __slots__ = ("_composed", "_edited", "_origins", "_seals", "_split", "edits", "net", "out")
+
+    def __init__(self, net: Automaton | None) -> None:
+        self.out = 0
+        """How far the original text was composed."""
+        self.edits: list[Edit] = []
+        """Edits that were decided for and not made yet, in the order of the text."""
+        self.net = None if net is None else Net(net)
+        self._composed = 0
+        self._origins: list[_Origin] = []
+        self._seals: list[tuple[int, ReasoningDelta]] = []
+        """Seals whose text was not composed, by original offset."""
+        self._split: list[tuple[int, ReasoningDelta]] = []
+        """Seals whose text was composed, by composed offset."""
+        self._edited = False
+        """Since the last seal."""
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits here."""
+        return not (self.edits or self._seals) and (self.net is None or self.net.idle)
+
+    @property
+    def released(self) -> int:
+        """How far the original text has left."""
+        if self.net is None or (self.net.idle and self.net.caught is None):
+            return self.out
+        return self.origin(self.net.passed)
+
+    @property
+    def waiting(self) -> int:
+        """Composed characters that the net keeps."""
+        return 0 if self.net is None else self.net.length - self.net.passed
+
+    @property
+    def caught(self) -> Caught | None:
+        return None if self.net is None else self.net.caught
+
+    def skims(self, text: str, length: int) -> bool:
+        """Let a delta through as it is, if nothing waits; `length` is that of the original text with it."""
+        if self.net is not None and not self.net.skims(text):
+            return False
+        self._composed += len(text)
+        self.out = length
+        return True
+
+    def compose(self, text: str, base: int, limit: int) -> str:
+        """Let original text leave up to `limit`; `text` is the original from `base` on."""
+        if not self._seals:
+            return self._compose(text, base, limit)
+        out = ""
+        while self._seals and self._seals[0][0] <= limit:
+            out += self._compose(text, base, self._seals[0][0])
+            if self.out < self._seals[0][0]:
+                break
+            self._let_seals_go()
+        out += self._compose(text, base, limit)
+        self._let_seals_go()
+        return out
+
+    def close(self) -> str:
+        """The text is complete and composed."""
+        return "" if self.net is None else self.net.close()
+
+    def seal(self, event: ReasoningDelta, length: int) -> None:
+        """The provider sealed what came up to `length`."""
+        self._seals.append((length, event))
+        self._let_seals_go()
+
+    def split(self, text: str) -> list[str | ReasoningDelta]:
+        """Text that was just let go, with the seals that leave in it."""
+        passed = self._composed if self.net is None else self.net.passed
+        at = passed - len(text)
+        out: list[str | ReasoningDelta] = []
+        while self._split and self._split[0][0] <= passed:
+            offset, event = self._split.pop(0)
+            out += [text[: offset - at], event]
+            text, at = text[offset - at :], offset
+        return [piece for piece in (*out, text) if piece]
+
+    def origin(self, composed: int, *, is_end: bool = False) -> int:
+        """The original offset of a composed one."""
+        for piece in reversed(self._origins):
+            if piece.at <= composed - is_end:
+                if piece.verbatim:
+                    return min(piece.start + composed - piece.at, piece.end)
+                return piece.end if is_end else piece.start
+        return self._origins[0].start if self._origins else self.out
+
+    def forget(self) -> None:
+        """Drop origins that the net asks for no more."""
+        if self.net is None or self.net.idle:
+            self._origins.clear()
+            return
+        while len(self._origins) > 1 and self._origins[1].at <= self.net.passed:
+            del self._origins[0]
+
+    def _compose(self, text: str, base: int, limit: int) -> str:
+        at = self.out
+        if limit <= at:
+            return ""
+        if not self.edits:
+            self.out = limit
+            return self._leave(text[at - base : limit - base], at)
+        pieces: list[str] = []
+        while self.edits and self.edits[0].start < limit:
+            edit = self.edits[0]
+            if edit.end > limit:
+                limit = edit.start
+                break
+            del self.edits[0]
+            pieces.append(self._leave(text[at - base : edit.start - base], at))
+            put = edit.action.replacement if isinstance(edit.action, Rewrite) else ""
+            pieces.append(self._leave(put, edit.start, edit.end))
+            self._edited = True
+            at = edit.end
+        pieces.append(self._leave(text[at - base : limit - base], at))
+        self.out = max(at, limit)
+        return "".join(pieces)
+
+    def _leave(self, piece: str, start: int, edited_to: int | None = None) -> str:
+        if self.net is None:
+            self._composed += len(piece)
+            return piece
+        if piece:
+            end = start + len(piece) if edited_to is None else edited_to
+            self._origins.append(_Origin(self._composed, start, end, edited_to is None))
+            self._composed += len(piece)
+        return self.net.feed(piece)
+
+    def _let_seals_go(self) -> None:
+        while self._seals and self._seals[0][0] <= self.out:
+            _, event = self._seals.pop(0)
+            if event.signature is None or not self._edited:
+                self._split.append((self._composed, event))
+            self._edited = False

@@ -1,0 +1,113 @@
+"""What one attempt does with the rules of one channel: each rule's part settled, the automata at hand.
+
+Rule 1: a rule has one part. *Terminal* rules end the attempt, *edits* change the text, *notes* are facts alone: rules
+that annotate, shadow rules, and rules that rest.
+Rule 2: a rule holds text back if it can act on it: neither a note nor in commit mode `pass`.
+Rule 3: the net is the blocking rules once more, over the text that edits composed; no edits, no net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, TypeAlias, assert_never, get_args
+
+import msgspec
+
+from wardwright.streams.admission import Admitted, Finder
+from wardwright.streams.automaton import Automaton
+from wardwright.streams.rule import Action, Annotate, Block, Drop, Retry, Rewrite, StreamRule
+from wardwright.streams.units import Unit
+
+Part: TypeAlias = Literal["terminal", "edit", "note"]
+
+_MS: Final = 1_000_000
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that was admitted."""
+
+    rule: StreamRule
+    admitted: Admitted
+    finder: Finder
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule's part in one attempt."""
+
+    rule: StreamRule
+    action: Action
+    """What it does in this attempt: that of the rule, or what follows when its retries are spent."""
+    finder: Finder
+    holds: bool
+    part: Part
+
+
+class Plan:
+    """Made once for a channel and a set of parts, shared by every stream."""
+
+    __slots__ = (
+        "age_ns_max", "automaton", "chars_max", "full", "holding", "net", "net_chars_max", "net_rules", "spans",
+        "units", "waits", "watched",
+    )  # fmt: skip
+
+    def __init__(self, watched: Sequence[Watched], automaton: Automaton, net: Automaton | None) -> None:
+        """`automaton` has the patterns of `watched` in their order, `net` those of its blocking rules."""
+        self.watched = tuple(watched)
+        self.automaton = automaton
+        held = [index for index, one in enumerate(watched) if one.holds]
+        self.holding = _territory(automaton, held)
+        self.spans = _territory(automaton, (index for index, one in enumerate(watched) if one.part != "terminal"))
+        """Whose text is kept until it can be searched."""
+        self.full = tuple(index for index in held if watched[index].rule.commit == "full")
+        self.units: tuple[tuple[Unit, tuple[int, ...]], ...] = tuple(
+            (unit, rules)
+            for unit in get_args(Unit)
+            if (rules := tuple(index for index in held if watched[index].rule.commit == unit))
+        )
+        self.waits = bool(self.full or self.units)
+        """Text may wait although nothing is alive."""
+        self.net = net
+        self.net_rules = blocking(watched)
+        self.chars_max = min((one.rule.held_chars_max for one in watched), default=0)
+        """The strictest cap on characters."""
+        self.net_chars_max = max((watched[index].rule.held_chars_max for index in self.net_rules), default=0)
+        ages = [age for index in held if (age := watched[index].rule.held_age_ms_max) is not None]
+        self.age_ns_max = min(ages) * _MS if ages else None
+
+
+def blocking(watched: Sequence[Watched]) -> tuple[int, ...]:
+    """The rules of the net."""
+    return tuple(index for index, one in enumerate(watched) if one.part == "terminal" and isinstance(one.action, Block))
+
+
+def part_of(rule: StreamRule, action: Action) -> Part:
+    if rule.shadow:
+        return "note"
+    match action:
+        case Block() | Retry():
+            return "terminal"
+        case Rewrite() | Drop():
+            return "edit"
+        case Annotate():
+            return "note"
+        case _:
+            assert_never(action)
+
+
+def watch(loaded: Loaded, action: Action) -> Watched:
+    """A rule with the action it has in an attempt."""
+    part = part_of(loaded.rule, action)
+    return Watched(
+        rule=loaded.rule,
+        action=action,
+        finder=loaded.finder,
+        holds=part != "note" and loaded.rule.commit != "pass",
+        part=part,
+    )
+
+
+def _territory(automaton: Automaton, rules: Iterable[int]) -> int:
+    mask = 0
+    for index in rules:
+        mask |= automaton.territories[index]
+    return mask

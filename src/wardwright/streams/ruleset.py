@@ -1,0 +1,251 @@
+"""A set of stream rules, admitted together: what is wrong with them, and the plans that streams run by.
+
+Rule 1: a set is refused whole, with every problem it has: the rule, the member, the reason and what to write instead.
+Rule 2: a rule that cannot keep its promise is refused: a rewrite that holds nothing, a match longer than what may be
+held, a replacement or a reminder that would itself set off a rule that ends the answer.
+Rule 3: plans are made once for a channel, its rules and their parts, and shared by every stream; PLANS_MAX are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, get_args
+
+import msgspec
+
+from wardwright.kernel import globs
+from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.streams.admission import Admitted, Finder, admit
+from wardwright.streams.automaton import Automaton
+from wardwright.streams.pattern import PatternProblem
+from wardwright.streams.plan import Loaded, Plan, blocking, part_of, watch
+from wardwright.streams.rule import (
+    Action,
+    Annotate,
+    Block,
+    Drop,
+    Past,
+    Reasoning,
+    Retry,
+    Rewrite,
+    StreamRule,
+    Text,
+    ToolArguments,
+)
+from wardwright.streams.units import Unit
+
+RULES_MAX: Final = 1000
+REMINDER_CHARS_MAX: Final = 4096
+REPLACEMENT_CHARS_MAX: Final = 4096
+RETRIES_MAX: Final = 10
+HELD_CHARS_LIMIT: Final = 1 << 20
+PLANS_MAX: Final = 256
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a rule is refused."""
+
+    rule: str
+    member: str
+    """A dotted path inside the rule."""
+    reason: str
+    fix: str
+    at: int | None = None
+    """Index into the pattern, where that is what is wrong."""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What an author should know of a rule that is admitted."""
+
+    rule: str
+    says: str
+
+
+class RuleSet:
+    """Rules that were admitted. `actions` settles what each does in one attempt, `plan` how a channel is watched."""
+
+    __slots__ = ("_automata", "_loaded", "_plans", "notes", "rules")
+
+    def __init__(self, rules: Sequence[StreamRule]) -> None:
+        """Raises WardwrightError `contract_invalid` for the first of `problems`."""
+        loaded, found = _load(rules)
+        if found:
+            first = found[0]
+            raise WardwrightError(
+                "contract_invalid",
+                f"rule {first.rule!r}: {first.reason}",
+                place=Place(path=f"{first.rule}.{first.member}"),
+                hint=first.fix,
+            )
+        self.rules = tuple(rules)
+        self.notes = _notes(loaded)
+        self._loaded = loaded
+        self._automata: dict[tuple[int, ...], Automaton] = {}
+        self._plans: dict[tuple[tuple[int, ...], tuple[Action, ...]], Plan] = {}
+
+    def actions(self, past: Sequence[Past] = (), *, retries_left: int = RETRIES_MAX) -> tuple[Action, ...]:
+        """What each rule does in the next attempt, after what it did before.
+
+        `retries_left` is what the turn still allows; at 0 every retry rule is spent.
+        """
+        before = {one.rule: one for one in past}
+        return tuple(_action(rule, before.get(rule.id), retries_left) for rule in self.rules)
+
+    def watching(self, kind: type[Text | Reasoning]) -> tuple[int, ...]:
+        """The rules over a channel."""
+        return tuple(index for index, rule in enumerate(self.rules) if any(isinstance(one, kind) for one in rule.on))
+
+    def watching_tool(self, tool: str) -> tuple[tuple[int, ToolArguments], ...]:
+        """The rules over a tool's arguments, each with the place it watches."""
+        return tuple(
+            (index, one)
+            for index, rule in enumerate(self.rules)
+            for one in rule.on
+            if isinstance(one, ToolArguments) and globs.matches(one.tool, tool)
+        )
+
+    def plan(self, indices: tuple[int, ...], actions: tuple[Action, ...]) -> Plan | None:
+        """How these rules watch a text; None: nothing does. `actions` are those of the whole set."""
+        if not indices:
+            return None
+        chosen = tuple(actions[index] for index in indices)
+        plan = self._plans.get((indices, chosen))
+        if plan is None:
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
+                self._automata.clear()
+            plan = self._plans[indices, chosen] = self._make(indices, chosen)
+        return plan
+
+    def _make(self, indices: tuple[int, ...], actions: tuple[Action, ...]) -> Plan:
+        watched = [watch(self._loaded[index], action) for index, action in zip(indices, actions, strict=True)]
+        net = None
+        if any(one.part == "edit" for one in watched) and (blocks := blocking(watched)):
+            net = self._automaton(tuple(indices[index] for index in blocks))
+        return Plan(watched, self._automaton(indices), net)
+
+    def _automaton(self, indices: tuple[int, ...]) -> Automaton:
+        made = self._automata.get(indices)
+        if made is None:
+            made = self._automata[indices] = Automaton([self._loaded[index].admitted.positions for index in indices])
+        return made
+
+
+def problems(rules: Sequence[StreamRule]) -> tuple[Problem, ...]:
+    """Everything that is wrong with a set of rules."""
+    return _load(rules)[1]
+
+
+def _load(rules: Sequence[StreamRule]) -> tuple[tuple[Loaded, ...], tuple[Problem, ...]]:
+    found: list[Problem] = []
+    loaded: list[Loaded] = []
+    seen: set[str] = set()
+    if len(rules) > RULES_MAX:
+        found.append(_problem(rules[RULES_MAX], "id", f"more than {RULES_MAX} stream rules", "merge patterns with `|`"))
+    for rule in rules:
+        if rule.id in seen:
+            found.append(_problem(rule, "id", "another rule has this id", "give each rule its own"))
+        seen.add(rule.id)
+        try:
+            admitted = admit(rule.match)
+        except PatternProblem as problem:
+            found.append(Problem(rule=rule.id, member="match", reason=problem.reason, fix=problem.fix, at=problem.at))
+            continue
+        loaded.append(Loaded(rule=rule, admitted=admitted, finder=Finder(admitted)))
+        found += _unkept(rule, admitted)
+    return tuple(loaded), (*found, *_self_made(loaded))
+
+
+def _problem(rule: StreamRule, member: str, reason: str, fix: str) -> Problem:
+    return Problem(rule=rule.id, member=member, reason=reason, fix=fix)
+
+
+def _unkept(rule: StreamRule, admitted: Admitted) -> list[Problem]:
+    """Promises that the rule could not keep."""
+    found: list[Problem] = []
+    if not rule.on:
+        found.append(_problem(rule, "on", "it watches no channel", "name one, such as `text`"))
+    if rule.commit == "pass" and isinstance(rule.then, (Rewrite, Drop)):
+        found.append(_problem(rule, "commit", "`pass` holds nothing, so nothing can be changed", "use `exact`"))
+    if rule.commit in get_args(Unit) and any(isinstance(one, ToolArguments) for one in rule.on):
+        found.append(_problem(rule, "commit", f"tool arguments have no {rule.commit}", "use `tool_call`"))
+    if rule.commit == "tool_call" and not all(isinstance(one, ToolArguments) for one in rule.on):
+        found.append(_problem(rule, "commit", "text has no tool call to wait for", "use `exact` or `full`"))
+    if not 1 <= rule.held_chars_max <= HELD_CHARS_LIMIT:
+        found.append(_problem(rule, "held_chars_max", "out of bounds", f"use 1 to {HELD_CHARS_LIMIT}"))
+    if rule.held_age_ms_max is not None and rule.held_age_ms_max < 1:
+        found.append(_problem(rule, "held_age_ms_max", "no time to hold anything", "use 1 or more, or leave it out"))
+    if rule.commit != "pass" and not isinstance(rule.then, Annotate) and admitted.chars_min > rule.held_chars_max:
+        reason = f"a match has {admitted.chars_min} characters or more, and {rule.held_chars_max} may be held"
+        found.append(_problem(rule, "held_chars_max", reason, f"allow at least {admitted.chars_min}"))
+    match rule.then:
+        case Rewrite(replacement=text) if len(text) > REPLACEMENT_CHARS_MAX:
+            reason = f"the replacement is longer than {REPLACEMENT_CHARS_MAX} characters"
+            found.append(_problem(rule, "then.replacement", reason, "shorten it"))
+        case Retry(reminder=text) if not 0 < len(text) <= REMINDER_CHARS_MAX:
+            reason = f"a reminder has 1 to {REMINDER_CHARS_MAX} characters"
+            found.append(_problem(rule, "then.reminder", reason, "say in a sentence what to do instead"))
+        case Retry(retries_max=count) if not 0 <= count <= RETRIES_MAX:
+            found.append(_problem(rule, "then.retries_max", "out of bounds", f"use 0 to {RETRIES_MAX}"))
+        case Retry(once_per=None, repeat_after_turns=int()):
+            reason = "a repeat gap needs a scope in which it is counted"
+            found.append(_problem(rule, "then.repeat_after_turns", reason, "say `once_per: session`"))
+        case _:
+            pass
+    return found
+
+
+def _self_made(loaded: Sequence[Loaded]) -> list[Problem]:
+    """Replacements and reminders that would set off a rule that ends the answer."""
+    found: list[Problem] = []
+    for one in loaded:
+        match one.rule.then:
+            case Rewrite(replacement=text) if one.rule.commit != "pass":
+                member, what = "then.replacement", "the replacement"
+            case Retry(reminder=text):
+                member, what = "then.reminder", "the reminder"
+            case _:
+                continue
+        for other in loaded:
+            rule = other.rule
+            ends = isinstance(rule.then, Block) or (member == "then.reminder" and isinstance(rule.then, Retry))
+            if ends and not rule.shadow and _matches(other.finder, text):
+                reason = f"{what} would itself set off rule {rule.id!r}"
+                found.append(_problem(one.rule, member, reason, "say it without the text that the rule looks for"))
+    return found
+
+
+def _matches(finder: Finder, text: str) -> bool:
+    try:
+        return finder.find(text, 0, final=True) is not None
+    except TimeoutError:
+        return True
+
+
+def _notes(loaded: Sequence[Loaded]) -> tuple[Note, ...]:
+    out: list[Note] = []
+    for one in loaded:
+        rule, most = one.rule, one.admitted.chars_max
+        if rule.commit == "pass" or part_of(rule, rule.then) == "note":
+            continue
+        if most is None or most > rule.held_chars_max:
+            cap = "ends the answer" if rule.on_cap == "fail_closed" else "lets text go unjudged"
+            long = "a match may be of any length" if most is None else f"a match may have {most} characters"
+            out.append(Note(rule=rule.id, says=f"{long}, and the cap of {rule.held_chars_max} held characters {cap}"))
+        if isinstance(rule.then, Retry) and rule.commit == "exact":
+            says = "text before a match may have left when it comes, and then the answer ends instead of being retried"
+            out.append(Note(rule=rule.id, says=f"{says}; `full` or a unit keeps it back"))
+    return tuple(out)
+
+
+def _action(rule: StreamRule, past: Past | None, retries_left: int) -> Action:
+    then = rule.then
+    if not isinstance(then, Retry):
+        return then
+    if past is not None and then.once_per is not None and past.turns_ago is not None:
+        gap = then.repeat_after_turns
+        if gap is None or past.turns_ago < gap:
+            return Annotate()
+    if retries_left <= 0 or (past.retries if past is not None else 0) >= then.retries_max:
+        return then.after
+    return then
