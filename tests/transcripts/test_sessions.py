@@ -32,6 +32,72 @@ targets:
   - {name: fast, provider: scripted, model: fast, context_windw: 8192}
 """
 
+RULES: Final = """\
+kind: policy
+name: desk-rules
+owner: desk
+rules:
+  - id: long-answers
+    phase: request
+    when: {gt: [request.output_tokens, 4096]}
+    unless: [{name: batch, any_of: [caller.tags, [batch]]}]
+    then: [{block: output_budget}]
+    why: Nobody reads so much.
+    examples:
+      fires: [{request.output_tokens: 5000}]
+      silent: [{request.output_tokens: 5000, caller.tags: [batch]}]
+  - id: night-shift
+    phase: request
+    when: {all: [{eq: [caller.agent, owl]}, {in: [caller.agent, [lark, robin]]}]}
+    then: [{restrict_routes: local}, {annotate: night}]
+    why: Owls work at night.
+    on_error: silent
+  - id: old-client
+    phase: stream
+    on: [text]
+    match: {regex: 'OldClient\\s*\\('}
+    then: [{retry_with_reminder: Use NewClient.}]
+    enforce: shadow
+    why: It was removed.
+    examples:
+      fires: [{text: OldClient(x)}]
+"""
+
+UNRULY: Final = """\
+kind: policy
+name: unruly
+rules:
+  - id: typo
+    phase: request
+    when: {eq: [caller.tennant, acme]}
+    then: [block]
+    why: x
+  - id: late
+    phase: receipt
+    when: {eq: [receipt.status, failed]}
+    then: [block]
+    why: x
+  - id: slow
+    phase: stream
+    on: [text]
+    match: {regex: '(?:a+)+$'}
+    then: [{rewrite: x}]
+    why: x
+"""
+
+FAILING: Final = """\
+kind: policy
+name: failing
+rules:
+  - id: small
+    phase: request
+    when: {lt: [request.output_tokens, 16]}
+    then: [{annotate: small}]
+    why: Short answers are often cut off.
+    examples:
+      fires: [{request.output_tokens: 8}, {request.output_tokens: 16}]
+"""
+
 LONELY: Final = """\
 kind: model
 name: lonely
@@ -86,6 +152,9 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "models.yaml").write_text(BROKEN)
     (tmp_path / "broken" / "lonely.yaml").write_text(LONELY)
+    for name, text in {"rules": RULES, "unruly": UNRULY, "failing": FAILING}.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    (tmp_path / "misspelled.yaml").write_text(UNRULY.replace("rewrite", "rewrit"))
     (tmp_path / "broken" / "provider.yaml").write_text(DOCUMENTS["provider.yaml"])
     (tmp_path / "remote").mkdir()
     (tmp_path / "remote" / "far.yaml").write_text(REMOTE)

@@ -37,6 +37,19 @@ _MODEL: Final = LazyGroup(
         "import": Command("transfers:import_", "Take the models of a bundle in as drafts."),
     },
 )
+_POLICY: Final = LazyGroup(
+    name="policy",
+    help="Rules in contract files: what they say, do, and were written to do.",
+    table={
+        "check": Command(
+            "policies:check", "Check policies without serving them: mistakes, and what is probably not meant."
+        ),
+        "explain": Command("policies:explain", "Say what policies do, in sentences made from the compiled rules."),
+        "test": Command(
+            "policies:test", "Run the examples of policies: what must fire fires, what must stay silent does."
+        ),
+    },
+)
 _KEY: Final = LazyGroup(
     name="key",
     help="Serving keys: who may call.",
@@ -76,6 +89,7 @@ _JOURNAL: Final = LazyGroup(
         "demo": Command("demo:demo", "See it work: calls through a failing model, their receipt, a replay."),
         "check": Command("checking:check", "Check contract files without serving them."),
         "model": _MODEL,
+        "policy": _POLICY,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,

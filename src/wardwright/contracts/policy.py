@@ -397,7 +397,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     unless: tuple[Exempt, ...] = ()
     hold: Hold | None = None
     after_retries: tuple[Action, ...] = ()
-    """What happens when the rule fires and its retries are spent."""
+    """What happens when the rule fires and its retries are spent; unset: the answer is refused."""
     on_error: Literal["deny", "fire", "annotate", "silent"] | None = None
     """What happens where the condition cannot be told. Unset: `deny` for rules that can change a call, else
     `annotate`."""

@@ -17,7 +17,7 @@ from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, leaves
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import told
-from wardwright.policy.operators import OPERATORS
+from wardwright.policy.operators import OPERATORS, Comparing
 from wardwright.policy.patterns import searcher
 from wardwright.policy.phases import Fact, Phase, checked
 
@@ -88,20 +88,31 @@ def cases(rule: Compiled, phase: Phase) -> Iterator[Case]:
 
 
 def near_misses(rule: Compiled, phase: Phase) -> tuple[Miss, ...]:
-    """From each example that fires, one case a comparison, with that comparison just failing."""
+    """From each example that fires, a case for each comparison that holds in it, with that one just failing."""
     found: list[Miss] = []
     for example in rule.rule.examples.fires:
-        given = {fact.field: fact for fact in example.facts}
-        for leaf in leaves(rule.node):
-            for value in _missing(leaf):
-                if len(found) == NEAR_MISSES_MAX:
-                    return tuple(found)
-                changed = [fact for name, fact in given.items() if name != leaf.field]
-                if value is not None:
-                    changed.append(_fact(leaf.field, value))
-                came, _ = _came(rule, phase, changed)
-                found.append(Miss(rule=rule.name, field=leaf.field, value=value, silent=came == "silent"))
+        for field, value in _changes(rule, phase, example):
+            if len(found) == NEAR_MISSES_MAX:
+                return tuple(found)
+            changed = [fact for fact in example.facts if fact.field != field]
+            if value is not None:
+                changed.append(_fact(field, value))
+            came, _ = _came(rule, phase, changed)
+            found.append(Miss(rule=rule.name, field=field, value=value, silent=came == "silent"))
     return tuple(found)
+
+
+def _changes(rule: Compiled, phase: Phase, example: Example) -> Iterator[tuple[str, Fact]]:
+    """Fields, or channels, and what they hold in a near miss of an example."""
+    values = {fact.field: value_of(fact) for fact in example.facts if fact.field not in phase.channels}
+    view = dict(checked(phase, values, rule.reads).known)
+    for leaf in leaves(rule.node):
+        if leaf.field in view and leaf.check(view):
+            yield from ((leaf.field, value) for value in _missing(leaf))
+    if rule.patterns:
+        searched = Comparing(op="regex", type="text", patterns=rule.patterns)
+        shown = [fact.field for fact in example.facts if fact.field in phase.channels]
+        yield from ((channel, value) for channel in shown for value in OPERATORS["regex"].near_misses(searched))
 
 
 def found_in(rule: Compiled, texts: Mapping[str, str]) -> Span | None:

@@ -443,9 +443,9 @@ OPERATORS: Final[dict[OperatorName, Operator]] = {
     "glob": _text_operator(_glob, 4, ("looks like", "does not look like"), _globbed, _unglobbed),
     "regex": _text_operator(_regex, 6, ("matches", "does not match"), _sampled, _unsampled),
     "gt": _number_operator(("is more than", "is not more than"), 1, 0),
-    "gte": _number_operator(("is at least", "is less than"), 0, -1),
-    "lt": _number_operator(("is less than", "is at least"), -1, 0),
-    "lte": _number_operator(("is at most", "is more than"), 0, 1),
+    "gte": _number_operator(("is at least", "is not at least"), 0, -1),
+    "lt": _number_operator(("is less than", "is not less than"), -1, 0),
+    "lte": _number_operator(("is at most", "is not at most"), 0, 1),
     "between": Operator(
         types=_NUMBERS,
         cost=1,

@@ -1,0 +1,265 @@
+"""What a policy does, in plain sentences, made from what is compiled: they cannot say something else than it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import assert_never
+
+import msgspec
+
+from wardwright.contracts.policy import (
+    Action,
+    Alert,
+    Allow,
+    Annotate,
+    Block,
+    Channel,
+    Comparison,
+    Drop,
+    Hold,
+    InjectReminder,
+    Oblige,
+    RequireApproval,
+    Reroute,
+    RestrictRoutes,
+    Retry,
+    RetryWithReminder,
+    Rewrite,
+    Rule,
+    SwitchModel,
+    Transform,
+    effect_of,
+)
+from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
+from wardwright.policy.operators import OPERATORS
+
+
+class RuleWords(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule for a reader."""
+
+    rule: str
+    """`policy/rule`."""
+    phase: str
+    enforce: str
+    priority: int
+    sentence: str
+    """When it acts, and what it does."""
+    otherwise: str
+    """What happens where its condition cannot be told."""
+    why: str
+    owner: str
+    reads: tuple[str, ...]
+    """Fields and channels, sorted."""
+    effects: tuple[str, ...]
+    """Actions by their words, in the rule's order."""
+
+
+def explained(policy: Policy) -> tuple[RuleWords, ...]:
+    """Every rule, by phase, policy and id."""
+    return tuple(_rule(rule) for rule in policy.every())
+
+
+def _rule(compiled: Compiled) -> RuleWords:
+    rule = compiled.rule
+    return RuleWords(
+        rule=compiled.name,
+        phase=rule.phase,
+        enforce=rule.enforce,
+        priority=rule.priority,
+        sentence=sentence(compiled),
+        otherwise=_otherwise(compiled),
+        why=rule.why,
+        owner=rule.owner or compiled.document.value.owner,
+        reads=tuple(sorted({*compiled.reads, *(channel.channel for channel in rule.on)})),
+        effects=tuple(effect_of(action) for action in rule.then),
+    )
+
+
+def sentence(compiled: Compiled) -> str:
+    """When a rule acts and what it does, in one sentence."""
+    rule = compiled.rule
+    shadow = " (in shadow: recorded, not done)" if compiled.shadow else ""
+    after = ""
+    if any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then):
+        after = f"; when that is spent, {actions(rule.after_retries) if rule.after_retries else 'refuse the answer'}"
+    held = "".join(f"; hold back {_hold(hold)}" for hold in [rule.hold or Hold()] if rule.match is not None)
+    return f"{_when(compiled)}: {actions(rule.then)}{after}{held}{shadow}."
+
+
+def _when(compiled: Compiled) -> str:
+    rule, parts = compiled.rule, []
+    if rule.match is not None:
+        found = _or(f"`{text}`" for text in _sought(compiled, rule.match))
+        case = " in any case" if rule.match.ignore_case else ""
+        parts.append(f"When {_or(map(_channel, rule.on))} shows {found}{case}")
+    conditions, exceptions = _split(compiled)
+    if conditions is not None:
+        parts.append(("where " if parts else "Where ") + words(conditions))
+    for name, node in exceptions:
+        parts.append(f"unless {words(node)} ({name})")
+    return ", ".join(parts) or "Always"
+
+
+def _sought(compiled: Compiled, match: Comparison) -> tuple[str, ...]:
+    """What a rule looks for, as its author wrote it."""
+    lists = {one.name: one.items for one in compiled.document.value.lists}
+    return tuple(str(value) for value in (lists[match.list] if match.list is not None else match.values))
+
+
+def _split(compiled: Compiled) -> tuple[Node | None, tuple[tuple[str, Node], ...]]:
+    """A compiled condition as its `when` and its exceptions."""
+    rule, node = compiled.rule, compiled.node
+    if not rule.unless:
+        return (None if rule.when is None else node), ()
+    assert isinstance(node, AllOf)
+    parts = list(node.parts)
+    when = parts.pop(0) if rule.when is not None else None
+    named = [
+        (exempt.name, part.part) for exempt, part in zip(rule.unless, parts, strict=True) if isinstance(part, Inverse)
+    ]
+    return when, tuple(named)
+
+
+# Conditions
+
+
+def words(node: Node) -> str:
+    """A condition in words.
+
+    >>> words(AllOf(()))
+    'always'
+    """
+    match node:
+        case AllOf(parts=()):
+            return "always"
+        case AllOf(parts=parts):
+            return " and ".join(map(_nested, parts))
+        case AnyOf(parts=parts):
+            return " or ".join(map(_nested, parts))
+        case Inverse(part=Compared() as leaf):
+            return _leaf(leaf, holds=False)
+        case Inverse(part=Inverse(part=part)):
+            return words(part)
+        case Inverse(part=part):
+            return f"not ({words(part)})"
+        case Compared():
+            return _leaf(node, holds=True)
+        case _:
+            assert_never(node)
+
+
+def _nested(node: Node) -> str:
+    return f"({words(node)})" if isinstance(node, AllOf | AnyOf) and len(node.parts) > 1 else words(node)
+
+
+def _leaf(leaf: Compared, *, holds: bool) -> str:
+    operator = OPERATORS[leaf.test.op]
+    if leaf.over == "value":
+        return f"{leaf.field} {operator.said(leaf.test) if holds else operator.denied(leaf.test)}"
+    if leaf.over == "any":
+        return f"{'some' if holds else 'no'} item of {leaf.field} {operator.said(leaf.test)}"
+    return f"{'every' if holds else 'not every'} item of {leaf.field} {operator.said(leaf.test)}"
+
+
+def _channel(channel: Channel) -> str:
+    if channel.channel != "tool_arguments":
+        return f"the {channel.channel}"
+    tool = "any tool" if channel.tool is None else f"`{channel.tool}`"
+    return f"the arguments of {tool}" if channel.pointer is None else f"`{channel.pointer}` in the arguments of {tool}"
+
+
+# Actions
+
+
+def actions(some: Iterable[Action]) -> str:
+    """Actions in one phrase."""
+    told = [action_words(action) for action in some]
+    last = ", and " if any(", " in one for one in told) else " and "
+    return told[0] if len(told) == 1 else ", ".join(told[:-1]) + last + told[-1]
+
+
+def action_words(action: Action) -> str:
+    """What an action does, in words.
+
+    >>> action_words(Block(code="no_secrets"))
+    'refuse with `no_secrets`'
+    """
+    match action:
+        case Allow():
+            return "let it pass"
+        case Annotate(label=label):
+            return f"label the receipt `{label}`"
+        case Alert(sink=sink, severity=severity):
+            return f"send {'an' if severity == 'info' else 'a'} {severity} alert to `{sink}`"
+        case Oblige(check=check):
+            return f"demand the check `{check}` of what follows"
+        case Transform(preamble=preamble, postscript=postscript):
+            places = [word for word, text in (("before", preamble), ("after", postscript)) if text]
+            return f"put the operator's text {' and '.join(places)} the messages"
+        case InjectReminder(text=text):
+            return f"remind the model: “{text.strip()}”"
+        case RestrictRoutes(to=to):
+            return f"serve by targets that match {_or(f'`{pattern}`' for pattern in to)} alone"
+        case SwitchModel(model=model):
+            return f"serve by the model `{model}`"
+        case Drop():
+            return "leave it out"
+        case Rewrite(replacement=replacement):
+            return f"put `{replacement}` in its place"
+        case Reroute(to=to, max=most):
+            return f"end the attempt and try {_or(f'`{pattern}`' for pattern in to)} instead{_times(most)}"
+        case Retry(max=most):
+            return f"end the attempt and ask again{_times(most)}"
+        case RetryWithReminder(text=text, max=most):
+            again = f"end the attempt and ask again with the reminder “{text.strip()}”{_times(most)}"
+            return again + "".join(f", {rest}" for rest in _reminder_limits(action))
+        case RequireApproval(expires_s=expires_s):
+            return f"wait for an approval, at most {expires_s:,} s"
+        case Block(code=code):
+            return f"refuse with `{code}`"
+        case _:
+            assert_never(action)
+
+
+def _reminder_limits(action: RetryWithReminder) -> Iterator[str]:
+    if action.once_per is not None:
+        yield f"the reminder once per {action.once_per}"
+    if action.after_turns is not None:
+        yield f"the reminder again after {action.after_turns} turns"
+    if action.keep_partial:
+        yield "what was begun kept"
+
+
+def _times(most: int) -> str:
+    return ", once" if most == 1 else f", at most {most} times"
+
+
+def _hold(hold: Hold) -> str:
+    unit = (hold.boundary or "").replace("_", " ")
+    what = {
+        "pass": "nothing",
+        "exact": "what could still become it",
+        "boundary": f"each {unit}",
+        "full": "the whole answer",
+    }[hold.mode]
+    if hold.mode == "pass":
+        return what
+    cap = "then refuse" if hold.on_cap == "fail_closed" else "then release and say so"
+    return f"{what}, at most {hold.chars_max:,} characters for {hold.age_ms_max:,} ms, {cap}"
+
+
+def _otherwise(compiled: Compiled) -> str:
+    rule: Rule = compiled.rule
+    match rule.on_error:
+        case "fire":
+            return "act all the same"
+        case _ if compiled.untold:
+            return actions(one.action for one in compiled.untold)
+        case _:
+            return "do nothing"
+
+
+def _or(some: Iterable[str]) -> str:
+    told = list(some)
+    return told[0] if len(told) == 1 else ", ".join(told[:-1]) + f" or {told[-1]}"
