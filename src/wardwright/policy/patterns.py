@@ -125,6 +125,16 @@ _HINTS: Final = (
     ("(?P=", "back-references are not linear", "repeat what the group says"),
 )
 _FOLDS: Final = "(?i"
+_BACKSLASH: Final = r"(?<!\\)(?:\\\\)*\\"
+"""One that escapes what follows."""
+_FOREIGN: Final = (
+    (_BACKSLASH + r"[pP]", "classes are ASCII here", "spell the ranges, such as `[A-Za-zÀ-ÿ]`"),
+    (_BACKSLASH + "Q", "`\\Q…\\E` is not read here", "escape each character, or use `contains`"),
+    (_BACKSLASH + "C", "`\\C` matches half a character", "write `(?s:.)`"),
+    (_BACKSLASH + r"x\{", "`\\x{…}` is not read here", "write the character itself, or `\\xHH`"),
+    (r"\(\?[a-z]*U", "`(?U)` turns every repetition around", "write `*?` and `+?` where you mean them"),
+)
+"""What RE2 reads and `regex` reads otherwise."""
 
 
 def _require_re2(text: str) -> None:
@@ -140,13 +150,8 @@ def _require_re2(text: str) -> None:
         if said.startswith("invalid escape") and any(f"\\{digit}" in text for digit in range(1, 10)):
             raise PatternRefused("back-references are not linear", "repeat what the group says") from None
         raise PatternRefused(f"this is no pattern: {said}", "patterns are written in RE2's syntax") from None
-    for mark, reason, fix in (
-        ("\\Q", "`\\Q…\\E` is not read here", "escape each character, or use `contains`"),
-        ("\\C", "`\\C` matches half a character", "write `(?s:.)`"),
-        ("(?U", "`(?U)` turns every repetition around", "write `*?` and `+?` where you mean them"),
-        ("\\x{", "`\\x{…}` is not read here", "write the character itself, or `\\xHH`"),
-    ):
-        if mark in text:
+    for mark, reason, fix in _FOREIGN:
+        if regex.search(mark, text) is not None:
             raise PatternRefused(reason, fix)
 
 
@@ -225,11 +230,7 @@ class _Scanner:
                 escaped = self._text[start + 1]
                 if escaped in "bBAz":
                     return _Item("place", self._text[start : self._at])
-                if escaped in "pP" and self._text[self._at : self._at + 1] == "{":
-                    self._at = self._text.index("}", self._at) + 1
-                elif escaped in "pP":
-                    self._at += 1
-                elif escaped == "x":
+                if escaped == "x":
                     self._at += 2
                 kind: _Kind = "set" if escaped.isalnum() else "char"
                 return _Item(kind, self._text[start : self._at])
