@@ -14,14 +14,15 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from wardwright.journal import life
 from wardwright.kernel.usage import Usage
 from wardwright.routing.plan import Plan, RouteFacts
 
 FORMAT: Final = 1
 
-OPENED: Final = "call.opened"
-CLOSED: Final = "call.closed"
-LOST: Final = "call.lost"
+OPENED: Final = life.OPENED
+CLOSED: Final = life.CLOSED
+LOST: Final = life.LOST
 
 Status: TypeAlias = Literal["completed", "refused", "failed", "client_left", "simulated", "lost"]
 """`refused`: answered without an upstream call by the request's, the route's or the policy's own terms; `failed`: no
