@@ -5,140 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from random import Random
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parts.whole_text import Meaning, Pattern, Verdict, judge
-from wardwright.kernel.events import Finish, TextDelta
+from parts.stream_rules import TEXTS, admitted, cut, rule_sets, seams
+from parts.whole_text import Meaning, Verdict, judge
+from wardwright.dialects.openai_events import OpenAIEvents
+from wardwright.kernel.events import (
+    Event,
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallStart,
+)
 from wardwright.streams import rule as r
-from wardwright.streams.admission import admit
 from wardwright.streams.effects import Abort, Effect, Release, Retry
 from wardwright.streams.governor import Delivery, Governor
-from wardwright.streams.pattern import PatternProblem
-from wardwright.streams.rule import (
-    Action,
-    Annotate,
-    Block,
-    Commit,
-    Drop,
-    Regex,
-    Rewrite,
-    StreamRule,
-)
+from wardwright.streams.rule import Action, Block, Drop, Rewrite, StreamRule
 from wardwright.streams.ruleset import RuleSet, problems
 
 EXAMPLES = 17 * settings().max_examples  # 1,700 in an ordinary run
 CUTS = 3 if settings().max_examples <= 100 else 30
 """Ways to cut each text: 5,100 cases in an ordinary run, a million in a nightly one."""
-
-ALPHABET = "aaaabbb11 .\né\U0001f600"
-COMMITS: tuple[Commit, ...] = ("exact", "exact", "exact", "sentence", "line", "code_block", "json_value", "full")
-
-
-def _atom(spelled: str) -> Pattern:
-    return Pattern(spelled, spelled, f"(?:{spelled}|(?P<z>\\Z))")
-
-
-ATOMS = st.sampled_from([_atom(one) for one in ("a", "a", "b", "1", "é", " ", "[ab]", "[^a]", r"\w", r"\d", ".")])
-EDGES = [
-    (Pattern("", "", ""), Pattern("", "", "")),
-    (Pattern("", "", ""), Pattern("", "", "")),
-    (Pattern("", "", ""), Pattern("", "", "")),
-    (Pattern(r"\b", r"\b", r"\b"), Pattern("", "", "")),
-    (Pattern("", "", ""), Pattern(r"\b", r"(?:\b(?!\Z))", r"(?:\b|(?P<z>\Z))")),
-    (Pattern("", "", ""), Pattern(r"\B", r"(?:\B(?!\Z))", r"(?:\B|(?P<z>\Z))")),
-    (Pattern("^", "^", "^"), Pattern("", "", "")),
-    (Pattern("(?m:^)", "(?m:^)", "(?m:^)"), Pattern("", "", "")),
-    (Pattern("", "", ""), Pattern(r"\z", "(?!)", r"(?P<z>\Z)")),
-    (Pattern("", "", ""), Pattern(r"(?m:$)", r"(?=\n)", r"(?:(?=\n)|(?P<z>\Z))")),
-]
-
-
-def _join(parts: Sequence[Pattern]) -> Pattern:
-    return Pattern(*("".join(spelled) for spelled in zip(*parts, strict=True)))
-
-
-def _repeat(part: Pattern, loop: str) -> Pattern:
-    return Pattern(*(f"(?:{spelled}){loop}" for spelled in part))
-
-
-def _either(one: Pattern, two: Pattern) -> Pattern:
-    return Pattern(*(f"(?:{first}|{second})" for first, second in zip(one, two, strict=True)))
-
-
-LOOPS = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "*?", "+?", "??"])
-INNER = st.one_of(ATOMS, st.builds(_join, st.lists(ATOMS, min_size=2, max_size=3)), st.builds(_either, ATOMS, ATOMS))
-PARTS = st.one_of(ATOMS, ATOMS, INNER, st.builds(_repeat, INNER, LOOPS), st.builds(_either, INNER, INNER))
-
-
-@st.composite
-def patterns(draw: st.DrawFn) -> Pattern:
-    before, after = draw(st.sampled_from(EDGES))
-    return _join([before, *draw(st.lists(PARTS, min_size=1, max_size=3)), draw(ATOMS), after])
-
-
-EACH_ACTION: tuple[Action, ...] = (
-    Block(), Block(), Block(), r.Retry("say no more"), r.Retry("say no more"), Annotate(), Annotate(),
-    Drop(), Drop(), Rewrite("#"), Rewrite(""), Rewrite("b"), Rewrite("a "),
-)  # fmt: skip
-ACTIONS = st.sampled_from(EACH_ACTION)
-
-
-@st.composite
-def rule_sets(draw: st.DrawFn) -> list[Meaning]:
-    """Rules that are admitted, each with the pattern that the oracle reads."""
-    out: list[Meaning] = []
-    for index in range(draw(st.integers(1, 4))):
-        pattern = draw(patterns())
-        rule = StreamRule(
-            id=f"r{index}",
-            match=Regex(pattern.source),
-            then=draw(ACTIONS),
-            commit=draw(st.sampled_from(COMMITS)),
-            priority=draw(st.integers(0, 1)),
-            held_chars_max=1 << 20,
-            shadow=draw(st.sampled_from([False] * 7 + [True])),
-        )
-        try:
-            admit(rule.match)
-        except PatternProblem:
-            continue
-        out.append(Meaning(rule, pattern))
-    return out
-
-
-@st.composite
-def seams(draw: st.DrawFn) -> list[Meaning]:
-    """Edits that can join the halves of what is blocked, and one rule of any kind."""
-    blocked = _join([_atom(char) for char in draw(st.sampled_from(["ab", "aab", "a a"]))])
-    edited = _join([_atom(char) for char in draw(st.sampled_from(["1", "1 ", "b1"]))])
-    then = draw(st.sampled_from([Drop(), Drop(), Rewrite(""), Rewrite("a"), Rewrite(" ")]))
-    block = StreamRule(id="block", match=Regex(blocked.source), then=Block(), priority=draw(st.integers(0, 1)))
-    edit = StreamRule(id="edit", match=Regex(edited.source), then=then)
-    return [Meaning(block, blocked), Meaning(edit, edited), *draw(rule_sets())[:1]]
-
-
-def admitted(meanings: list[Meaning]) -> RuleSet | None:
-    """None where a replacement would set off a block: such sets are refused, and tested elsewhere."""
-    rules = [meaning.rule for meaning in meanings]
-    return None if problems(rules) else RuleSet(rules)
-
-
-PIECES = st.one_of(
-    st.text(ALPHABET, min_size=1, max_size=5),
-    st.text("ab1", min_size=1, max_size=5),
-    st.sampled_from(["aaa", "ab", "a1", ". ", "\n", "```\n", "```", '{"a": [1]}', "{", '"', "b.\n", "1 b"]),
-)
-TEXTS = st.lists(PIECES, min_size=1, max_size=9).map("".join)
-
-
 MORE_CUTS = st.lists(st.lists(st.integers(0, 60), max_size=6), min_size=CUTS - 2, max_size=CUTS - 2)
-
-
-def cut(text: str, places: Sequence[int]) -> list[str]:
-    edges = sorted({0, len(text), *(place % (len(text) + 1) for place in places)})
-    return [text[start:end] for start, end in pairwise(edges)]
 
 
 def said(effects: Sequence[Effect]) -> str:
@@ -198,6 +92,188 @@ def test_what_reaches_the_client_is_what_the_rules_allow_on_the_whole_text() -> 
     property_holds()
     commits = ("exact", "sentence", "line", "code_block", "json_value", "full")
     actions = ("Block", "Retry", "Rewrite", "Drop", "Annotate")
-    wanted = {f"{action} {commit}" for action in actions for commit in commits}
-    wanted |= {"complete", "retry", "block", "retry_after_release", "caught by the net"}
-    assert {name for name in wanted if seen[name] < 5} == set()
+    needed = {f"{action} {commit}" for action in actions for commit in commits}
+    needed |= {"complete", "retry", "block", "retry_after_release", "caught by the net"}
+    assert {name for name in needed if seen[name] < 5} == set()
+
+
+def chunks(text: str, sizes: Sequence[int]) -> bytes:
+    """A streamed chat completion whose deltas have these sizes."""
+    out, at = [b""], 0
+    for size in [*sizes, len(text)]:
+        if piece := text[at : at + size]:
+            delta = msgspec.json.encode(piece)
+            out.append(b'data: {"choices":[{"index":0,"delta":{"content":%b},"finish_reason":null}]}\n\n' % delta)
+        at += size
+    out.append(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+    return b"".join(out)
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(
+    st.one_of(rule_sets(), seams()),
+    TEXTS,
+    st.lists(st.integers(1, 5), max_size=12),
+    st.lists(st.integers(0, 4000), max_size=40),
+)
+def test_bytes_may_be_cut_anywhere_characters_too(
+    meanings: list[Meaning], text: str, sizes: list[int], places: list[int]
+) -> None:
+    rules = admitted(meanings)
+    if rules is None:
+        return
+    sent = chunks(text, sizes)
+    edges = sorted({0, len(sent), *(place % len(sent) for place in places)})
+    decoder, governor = OpenAIEvents(), Governor(rules)
+    effects: list[Effect] = []
+    for start, end in pairwise(edges):
+        effects += governor.take(decoder.feed(sent[start:end]), 0)
+    effects += governor.take(decoder.close(), 0)
+    check(effects, judge(text, meanings), Counter())
+
+
+def without(meanings: list[Meaning], *kinds: type[Action]) -> RuleSet:
+    """The rules that do none of these."""
+    return RuleSet([meaning.rule for meaning in meanings if not isinstance(meaning.rule.then, kinds)])
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(rule_sets(), TEXTS, st.lists(st.integers(0, 60), max_size=6))
+def test_what_comes_is_released_held_or_dropped_never_lost(
+    meanings: list[Meaning], text: str, places: list[int]
+) -> None:
+    governor = Governor(without(meanings, Rewrite, Drop))
+    came, effects = 0, list[Effect]()
+    for piece in cut(text, places):
+        came += len(piece)
+        effects += governor.take([TextDelta(0, piece)], 0)
+        if governor.given_up:
+            break
+        assert came == len(said(effects)) + governor.held_chars
+    else:
+        effects += governor.take([Finish(0, "stop")], 0)
+    match effects[-1:]:
+        case [Abort(dropped_chars=dropped) | Retry(dropped_chars=dropped)]:
+            assert came == len(said(effects)) + dropped
+            assert governor.take([TextDelta(0, "more")], 0) == []
+        case _:
+            assert said(effects) == text
+            assert governor.held_chars == 0
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(rule_sets(), TEXTS, TEXTS, st.lists(st.integers(0, 60), max_size=8), st.randoms(use_true_random=False))
+def test_channels_and_choices_are_judged_each_by_itself(
+    meanings: list[Meaning], one: str, two: str, places: list[int], luck: Random
+) -> None:
+    kept = [meaning for meaning in meanings if not isinstance(meaning.rule.then, Block | r.Retry)]
+    rules = RuleSet([msgspec.structs.replace(one.rule, on=(r.Text(), r.Reasoning())) for one in kept])
+    streams: list[list[Event]] = [
+        [TextDelta(0, piece) for piece in cut(one, places)],
+        [ReasoningDelta(0, piece) for piece in cut(two, places)],
+        [TextDelta(1, piece) for piece in cut(two, places[::-1])],
+        [RefusalDelta(1, piece) for piece in cut(one, places[::-1])],
+    ]
+    governor, effects = Governor(rules), list[Effect]()
+    while left := [stream for stream in streams if stream]:
+        effects += governor.take([luck.choice(left).pop(0)], 0)
+    effects += governor.take([Finish(1, "stop"), Finish(0, "stop")], 0)
+    spoken: dict[tuple[str, int], str] = {}
+    for effect in effects:
+        for event in effect.events if isinstance(effect, Release) else ():
+            if isinstance(event, TextDelta | ReasoningDelta | RefusalDelta):
+                key = (type(event).__name__, event.choice)
+                spoken[key] = spoken.get(key, "") + event.text
+    first, second = judge(one, kept).released, judge(two, kept).released
+    wanted = {
+        ("TextDelta", 0): first,
+        ("ReasoningDelta", 0): second,
+        ("TextDelta", 1): second,
+        ("RefusalDelta", 1): first,
+    }
+    assert spoken == {key: text for key, text in wanted.items() if text}
+
+
+@settings(max_examples=4 * settings().max_examples)
+@given(
+    st.one_of(rule_sets(), seams()), st.lists(TEXTS, min_size=1, max_size=4), st.lists(st.integers(0, 400), max_size=9)
+)
+def test_values_of_a_tool_call_are_judged_whole_and_the_call_leaves_whole(
+    meanings: list[Meaning], values: list[str], places: list[int]
+) -> None:
+    if admitted(meanings) is None:
+        return
+    plain = [Meaning(msgspec.structs.replace(one.rule, commit="exact"), one.pattern) for one in meanings]
+    rules = RuleSet([msgspec.structs.replace(one.rule, on=(r.ToolArguments(),)) for one in plain])
+    sent = {f"v{index}": [value] for index, value in enumerate(values)}
+    pieces = cut(msgspec.json.encode(sent).decode(), places)
+    events: list[Event] = [
+        ToolCallStart(0, 0, "call_0", "edit"),
+        *(ToolArgumentsDelta(0, 0, piece) for piece in pieces),
+    ]
+    governor, effects = Governor(rules), list[Effect]()
+    for event in [*events, Finish(0, "tool_calls")]:
+        assert not any(isinstance(effect, Release) for effect in effects)
+        effects += governor.take([event], 0)
+    verdicts = [judge(value, plain) for value in values]
+    stop = next((verdict.stop for verdict in verdicts if verdict.stop), ())
+    match effects[-1]:
+        case Abort(rule=rule, cause="block"):
+            assert (rule,) == stop[:1]
+        case Retry(rules=names):
+            assert names == stop
+        case Release(events=(_, ToolArgumentsDelta(text=arguments), Finish())):
+            assert stop == ()
+            assert msgspec.json.decode(arguments) == {
+                f"v{index}": [verdict.released] for index, verdict in enumerate(verdicts)
+            }
+        case other:
+            raise AssertionError(other)
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(rule_sets(), TEXTS, st.lists(st.integers(0, 60), max_size=6), st.integers(1, 6), st.booleans())
+def test_no_more_is_held_than_the_caps_allow(
+    meanings: list[Meaning], text: str, places: list[int], cap: int, closed: bool
+) -> None:
+    blocks = [one.rule for one in meanings if isinstance(one.rule.then, Block)]
+    on_cap = "fail_closed" if closed else "release_and_flag"
+    capped = [msgspec.structs.replace(rule, held_chars_max=cap, on_cap=on_cap) for rule in blocks]
+    if problems(capped):
+        return
+    governor, effects = Governor(RuleSet(capped)), list[Effect]()
+    for piece in cut(text, places):
+        effects += governor.take([TextDelta(0, piece)], 0)
+        assert governor.given_up or governor.held_chars <= cap
+    caps = [effect for effect in effects if isinstance(effect, Abort) and effect.cause == "held_chars"]
+    assert closed or not caps
+    assert text.startswith(said(effects))
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(0, 6), st.text("abcd", min_size=1, max_size=4))
+def test_budgets_bound_the_retries_of_a_turn(budgets: list[int], turn: int, letters: str) -> None:
+    """A model that never learns is stopped when each rule's retries, or those of the turn, are spent."""
+    rules = RuleSet(
+        [
+            StreamRule(
+                id=f"r{index}", match=r.Phrase("abcd"[index]), then=r.Retry("no", retries_max=budget), commit="full"
+            )
+            for index, budget in enumerate(budgets)
+        ]
+    )
+    spent: Counter[str] = Counter()
+    for retries in range(100):
+        past = [r.Past(rule=rule, retries=count) for rule, count in spent.items()]
+        governor = Governor(rules, past=past, retries_left=turn - retries)
+        effects = governor.take([TextDelta(0, letters), Finish(0, "stop")], 0)
+        match effects[-1]:
+            case Retry(rules=names):
+                spent.update(names)
+            case Abort(cause="block"):
+                break
+            case Release():
+                assert not set(letters) & set("abcd"[: len(budgets)])
+                break
+    assert retries <= min(turn, sum(budgets))
+    assert all(spent[f"r{index}"] <= budget for index, budget in enumerate(budgets))

@@ -28,11 +28,12 @@ class Arrivals:
     def mark(self, offset: int, now_ns: int, released: int) -> None:
         """Text from `offset` on comes now; what lies before `released` is of no interest any more."""
         marks = self._marks
-        if not marks or marks[-1][1] != now_ns:
+        if released == offset:
+            self._marks = [(offset, now_ns)]
+        elif not marks or marks[-1][1] != now_ns:
             marks.append((offset, now_ns))
-        if len(marks) > MARKS_MAX:
-            first = max((index for index, (start, _) in enumerate(marks) if start <= released), default=0)
-            self._marks = marks[first:] if len(marks) - first <= MARKS_MAX // 2 else marks[first::2]
+            if len(marks) > MARKS_MAX:
+                self._marks = marks[::2]
 
     def came_ns(self, offset: int) -> int:
         """When the character at `offset` came."""

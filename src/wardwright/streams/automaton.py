@@ -58,15 +58,15 @@ Move: TypeAlias = tuple[tuple[int, ...] | None, tuple[Hit, ...]]
 class Node(dict[str, "Node"]):
     """Where the automaton is. Indexing it with a character takes the step; `moves` has the steps' particulars."""
 
-    __slots__ = ("_automaton", "eventful", "groups", "moves", "prev")
+    __slots__ = ("_automaton", "groups", "matched", "moves", "prev")
 
-    def __init__(self, automaton: Automaton, groups: tuple[int, ...], prev: int, hit: bool) -> None:
+    def __init__(self, automaton: Automaton, groups: tuple[int, ...], prev: int, matched: bool) -> None:
         super().__init__()
         self._automaton = automaton
         self.groups = groups
         self.prev = prev
-        self.eventful = hit or bool(groups)
-        """Something is alive here, or matched on the way here."""
+        self.matched = matched
+        """A pattern matched on the step that led here."""
         self.moves: dict[str, Move] = {}
 
     def __missing__(self, char: str) -> Node:
@@ -170,11 +170,11 @@ class Automaton:
                     hits.setdefault(self._owner[position], index)
         return tuple(Hit(owner, start, True) for owner, start in hits.items())
 
-    def _node(self, groups: tuple[int, ...], prev: int, hit: bool) -> Node:
-        key = (groups, prev, hit)
+    def _node(self, groups: tuple[int, ...], prev: int, matched: bool) -> Node:
+        key = (groups, prev, matched)
         node = self._nodes.get(key)
         if node is None:
-            node = self._nodes[key] = Node(self, groups, prev, hit)
+            node = self._nodes[key] = Node(self, groups, prev, matched)
         return node
 
     def _forget(self) -> None:

@@ -17,20 +17,19 @@ from wardwright.streams.net import Caught, Net
 from wardwright.streams.rule import Rewrite
 
 
-class _Origin(msgspec.Struct, frozen=True):
-    """A piece of composed text and where it came from."""
+class _Seam(msgspec.Struct, frozen=True):
+    """An edit in composed text: what stands from `at` to `to` came from `start` to `end`."""
 
     at: int
-    """Its first composed character."""
+    to: int
     start: int
     end: int
-    verbatim: bool
 
 
 class Composer:
     """The way out of one channel."""
 
-    __slots__ = ("_composed", "_edited", "_origins", "_seals", "_split", "edits", "net", "out")
+    __slots__ = ("_composed", "_edited", "_seals", "_seams", "_shift", "_split", "edits", "net", "out")
 
     def __init__(self, net: Automaton | None) -> None:
         self.out = 0
@@ -39,7 +38,10 @@ class Composer:
         """Edits that were decided for and not made yet, in the order of the text."""
         self.net = None if net is None else Net(net)
         self._composed = 0
-        self._origins: list[_Origin] = []
+        self._seams: list[_Seam] = []
+        """Edits in text that the net keeps."""
+        self._shift = 0
+        """How much longer composed text was than the original before them."""
         self._seals: list[tuple[int, ReasoningDelta]] = []
         """Seals whose text was not composed, by original offset."""
         self._split: list[tuple[int, ReasoningDelta]] = []
@@ -112,20 +114,21 @@ class Composer:
 
     def origin(self, composed: int, *, is_end: bool = False) -> int:
         """The original offset of a composed one."""
-        for piece in reversed(self._origins):
-            if piece.at <= composed - is_end:
-                if piece.verbatim:
-                    return min(piece.start + composed - piece.at, piece.end)
-                return piece.end if is_end else piece.start
-        return self._origins[0].start if self._origins else self.out
+        shift = self._shift
+        for seam in self._seams:
+            if composed - is_end < seam.at:
+                break
+            if composed - is_end < seam.to:
+                return seam.end if is_end else seam.start
+            shift = seam.to - seam.end
+        return composed - shift
 
     def forget(self) -> None:
-        """Drop origins that the net asks for no more."""
-        if self.net is None or self.net.idle:
-            self._origins.clear()
-            return
-        while len(self._origins) > 1 and self._origins[1].at <= self.net.passed:
-            del self._origins[0]
+        """Drop seams that the net asks for no more."""
+        if self._seams and self.net is not None:
+            while self._seams and self._seams[0].to <= self.net.passed:
+                self._shift = self._seams[0].to - self._seams[0].end
+                del self._seams[0]
 
     def _compose(self, text: str, base: int, limit: int) -> str:
         at = self.out
@@ -133,7 +136,7 @@ class Composer:
             return ""
         if not self.edits:
             self.out = limit
-            return self._leave(text[at - base : limit - base], at)
+            return self._leave(text[at - base : limit - base])
         pieces: list[str] = []
         while self.edits and self.edits[0].start < limit:
             edit = self.edits[0]
@@ -141,24 +144,19 @@ class Composer:
                 limit = edit.start
                 break
             del self.edits[0]
-            pieces.append(self._leave(text[at - base : edit.start - base], at))
             put = edit.action.replacement if isinstance(edit.action, Rewrite) else ""
-            pieces.append(self._leave(put, edit.start, edit.end))
+            pieces += [self._leave(text[at - base : edit.start - base]), self._leave(put)]
+            if self.net is not None:
+                self._seams.append(_Seam(self._composed - len(put), self._composed, edit.start, edit.end))
             self._edited = True
             at = edit.end
-        pieces.append(self._leave(text[at - base : limit - base], at))
+        pieces.append(self._leave(text[at - base : limit - base]))
         self.out = max(at, limit)
         return "".join(pieces)
 
-    def _leave(self, piece: str, start: int, edited_to: int | None = None) -> str:
-        if self.net is None:
-            self._composed += len(piece)
-            return piece
-        if piece:
-            end = start + len(piece) if edited_to is None else edited_to
-            self._origins.append(_Origin(self._composed, start, end, edited_to is None))
-            self._composed += len(piece)
-        return self.net.feed(piece)
+    def _leave(self, piece: str) -> str:
+        self._composed += len(piece)
+        return piece if self.net is None else self.net.feed(piece)
 
     def _let_seals_go(self) -> None:
         while self._seals and self._seals[0][0] <= self.out:

@@ -82,7 +82,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: tuple[str, ...]
     reminders: tuple[str, ...]
-    """One a rule, in the order of the rules."""
+    """In the order of the rules; a rule that only asks the same again has none."""
     spot: Spot
     start: int
     end: int

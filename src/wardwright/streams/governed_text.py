@@ -33,6 +33,8 @@ FACTS_MAX: Final = 64
 """Violations of one rule that are told one by one in one channel; more are counted."""
 LAST_CHARS_MAX: Final = 64
 """A delta that is kept whole for its last character, which costs nothing; of a longer one that character is copied."""
+KEPT_CHARS_MIN: Final = 256
+"""Text that has left is forgotten when this much is kept, not before: forgetting copies."""
 _MS: Final = 1_000_000
 
 StopCause: TypeAlias = Literal["match", "held_chars", "held_age", "call_size", "indeterminate"]
@@ -104,10 +106,10 @@ class GovernedText:
             node = self._node
             for char in text:
                 node = node[char]
-                if node.eventful:
+                if node.matched:
                     break
             else:
-                if text and self.composer.skims(text, self.length + len(text)):
+                if not node.groups and text and self.composer.skims(text, self.length + len(text)):
                     self._node = node
                     self._last = text if len(text) < LAST_CHARS_MAX else text[-1]
                     self.length += len(text)
@@ -198,13 +200,14 @@ class GovernedText:
         terminal: list[tuple[int, int, int]] = []
         for char in text:
             after = node[char]
-            if after.eventful or starts:
+            if after.groups or after.matched or starts:
                 kept, hits = node.moves[char]
-                for hit in hits:
-                    start = starts[hit.start] if hit.start >= 0 else at
-                    self._take_hit(hit.pattern, start, at if hit.late else at + 1, terminal)
-                if terminal:
-                    break
+                if hits:
+                    for hit in hits:
+                        start = starts[hit.start] if hit.start >= 0 else at
+                        self._take_hit(hit.pattern, start, at if hit.late else at + 1, terminal)
+                    if terminal:
+                        break
                 if kept is not None:
                     starts = [starts[index] if index >= 0 else at for index in kept]
             node = after
@@ -230,10 +233,15 @@ class GovernedText:
             self._judge(final=final)
         if self.stopped:
             return ""
+        composer = self.composer
         limit = self.length if final else self._limit()
-        out = self.composer.compose(self._text(), self._base, limit) if limit > self.composer.out else ""
-        self._take_caught()
-        self._trim()
+        out = composer.compose(self._text(), self._base, limit) if limit > composer.out else ""
+        if composer.net is not None and composer.net.caught is not None:
+            self._take_caught()
+        if not self._starts and not self._flagged:
+            self._rest()
+        if self.length - self._base > KEPT_CHARS_MIN:
+            self._trim()
         return out
 
     # -- matches ------------------------------------------------------------------------------------------------------
@@ -346,11 +354,11 @@ class GovernedText:
                     break
         for edit in self._pending:
             limit = min(limit, edit.start)
-        for unit, (_, rules) in zip(self._trackers, self._plan.units, strict=True):
-            limit = min(limit, max(unit.begin, min(self._floors.get(rule, 0) for rule in rules)))
-        if self._plan.full:
-            limit = min(limit, min(self._floors.get(rule, 0) for rule in self._plan.full))
-        return max(limit, self.composer.out)
+        if self._plan.waits:
+            for unit, (_, rules) in zip(self._trackers, self._plan.units, strict=True):
+                limit = min(limit, max(unit.begin, min(self._floors.get(rule, 0) for rule in rules)))
+            limit = min([limit, *(self._floors.get(rule, 0) for rule in self._plan.full)])
+        return limit if limit > self.composer.out else self.composer.out
 
     def _take_caught(self) -> None:
         """The net caught a blocked text that edits composed."""
@@ -364,17 +372,23 @@ class GovernedText:
             self._report(one, start, end, composed=True, lost_to=None if one is found[0] else found[0].rule.id)
         self.stop = Stop(cause="match", rules=(found[0],), start=start, end=end)
 
+    def _rest(self) -> None:
+        """Nothing is alive: if nothing waits either, the next delta is handed on without being kept."""
+        self._from.clear()
+        if not self._pending and not self._plan.waits and self.composer.idle:
+            self.composer.forget()
+            self._busy = False
+            self._last = self._text()[-1:]
+            self._parts = []
+
     def _trim(self) -> None:
-        """Forget text that has left and that no search needs; fall asleep when nothing is alive."""
+        """Forget text that has left and that no search needs."""
         self.composer.forget()
-        if not self._starts and not self._flagged:
-            self._from.clear()
-            if not self._pending and not self._plan.waits and self.composer.idle:
-                self._busy = False
-                self._last = self._text()[-1:]
-                self._parts = []
-                return
-        keep = min([self.composer.out, *(max(at, self._from.get(rule, 0)) for rule, at in self._flagged.items())])
+        if not self._busy:
+            return
+        keep = self.composer.out
+        for rule, first in self._flagged.items():
+            keep = min(keep, max(first, self._from.get(rule, 0)))
         for start, group in zip(self._starts, self._node.groups, strict=True):
             if group & self._plan.spans:
                 keep = min(keep, start)

@@ -86,8 +86,8 @@ class Governor:
         self._rules = rules
         self._actions = rules.actions(past, retries_left=retries_left)
         self._delivery = delivery
-        self._text_plan = rules.plan(rules.watching(r.Text), self._actions)
-        self._reasoning_plan = rules.plan(rules.watching(r.Reasoning), self._actions)
+        self._text_plan = rules.text_plan(self._actions)
+        self._reasoning_plan = rules.reasoning_plan(self._actions)
         self._texts: dict[int, GovernedText] = {}
         self._reasoning: dict[int, GovernedText] = {}
         self._refusals: dict[int, GovernedText] = {}
@@ -212,8 +212,11 @@ class Governor:
         if self._speaking.get(choice) is not channel:
             self._speak(choice, channel, now_ns)
         text = channel.feed(event.text, now_ns)
-        if text is event.text and not channel.facts and kind != "reasoning":
-            out.append(event)
+        if kind != "reasoning" and not channel.facts and channel.stop is None:
+            if text is event.text:
+                out.append(event)
+            elif text:
+                out.append(event.__class__(choice, text))
             return None
         self._leave(kind, choice, channel, text, event, out, facts)
         return None if channel.stop is None else (channel.stop, channel.spot)
@@ -319,7 +322,7 @@ class Governor:
             kept = "".join(self._written.get((spot.kind, spot.choice), ()))[: stop.start]
         return Retry(
             rules=tuple(rule for rule, _ in retries),
-            reminders=tuple(action.reminder for _, action in retries),
+            reminders=tuple(action.reminder for _, action in retries if action.reminder),
             spot=spot,
             start=stop.start,
             end=stop.end,

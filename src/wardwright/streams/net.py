@@ -48,8 +48,10 @@ class Net:
         node = self._node
         for char in text:
             node = node[char]
-            if node.eventful:
+            if node.matched:
                 return False
+        if node.groups:
+            return False
         self._node = node
         self.length += len(text)
         self.passed = self.length
@@ -62,7 +64,7 @@ class Net:
         node, starts, at = self._node, self._starts, self.length
         for char in text:
             after = node[char]
-            if after.eventful or starts:
+            if after.groups or after.matched or starts:
                 kept, hits = node.moves[char]
                 if hits:
                     found = [(hit.pattern, starts[hit.start] if hit.start >= 0 else at) for hit in hits]

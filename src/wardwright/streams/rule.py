@@ -64,23 +64,28 @@ class Rewrite(msgspec.Struct, frozen=True, tag="rewrite"):
     replacement: str
 
 
+Plain: TypeAlias = Block | Rewrite | Drop | Annotate
+"""What can be done to a match without another attempt."""
+
+
 class Retry(msgspec.Struct, frozen=True, tag="retry"):
     """Give the attempt up and try again with a reminder, while the client has seen nothing of it."""
 
     reminder: str
+    """Empty: ask the same again."""
     retries_max: int = 1
     """In one turn."""
     keep_partial: bool = False
     """Show the model what it wrote up to the match."""
-    once_per: Literal["run", "session"] | None = None
-    """A rule that fired in an earlier turn of this scope only annotates; None: it fires in every turn."""
+    once_per: Literal["attempt", "turn", "session"] | None = None
+    """`session`: a rule that fired in an earlier turn of it only annotates. Else it fires in every turn."""
     repeat_after_turns: int | None = None
-    """With `once_per`: it fires again after this many turns."""
-    after: Block | Annotate = Block()
+    """With `once_per: session`: it fires again after this many turns."""
+    after: Plain = Block()
     """What happens to a match when the retries are spent."""
 
 
-Action: TypeAlias = Block | Retry | Rewrite | Drop | Annotate
+Action: TypeAlias = Plain | Retry
 
 Commit: TypeAlias = Literal[
     "pass",        # nothing is held: the rule can stop an answer, not keep its beginning back

@@ -9,6 +9,7 @@ Rule 3: plans are made once for a channel, its rules and their parts, and shared
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import UnionType
 from typing import Final, get_args
 
 import msgspec
@@ -64,7 +65,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 class RuleSet:
     """Rules that were admitted. `actions` settles what each does in one attempt, `plan` how a channel is watched."""
 
-    __slots__ = ("_automata", "_loaded", "_plans", "notes", "rules")
+    __slots__ = ("_automata", "_loaded", "_plans", "_reasoning", "_text", "_usual", "notes", "rules")
 
     def __init__(self, rules: Sequence[StreamRule]) -> None:
         """Raises WardwrightError `contract_invalid` for the first of `problems`."""
@@ -80,20 +81,28 @@ class RuleSet:
         self.rules = tuple(rules)
         self.notes = _notes(loaded)
         self._loaded = loaded
+        self._text, self._reasoning = _watching(self.rules, Text), _watching(self.rules, Reasoning)
+        self._usual = tuple(_action(rule, None, RETRIES_MAX) for rule in rules)
         self._automata: dict[tuple[int, ...], Automaton] = {}
-        self._plans: dict[tuple[tuple[int, ...], tuple[Action, ...]], Plan] = {}
+        self._plans: dict[tuple[tuple[int, ...], tuple[Action, ...] | None], Plan] = {}
+        """By rules and what they do; None: the usual."""
 
     def actions(self, past: Sequence[Past] = (), *, retries_left: int = RETRIES_MAX) -> tuple[Action, ...]:
         """What each rule does in the next attempt, after what it did before.
 
         `retries_left` is what the turn still allows; at 0 every retry rule is spent.
         """
+        if not past and retries_left > 0:
+            return self._usual
         before = {one.rule: one for one in past}
         return tuple(_action(rule, before.get(rule.id), retries_left) for rule in self.rules)
 
-    def watching(self, kind: type[Text | Reasoning]) -> tuple[int, ...]:
-        """The rules over a channel."""
-        return tuple(index for index, rule in enumerate(self.rules) if any(isinstance(one, kind) for one in rule.on))
+    def text_plan(self, actions: tuple[Action, ...]) -> Plan | None:
+        """How the text of an answer is watched; None: it is not."""
+        return self.plan(self._text, actions)
+
+    def reasoning_plan(self, actions: tuple[Action, ...]) -> Plan | None:
+        return self.plan(self._reasoning, actions)
 
     def watching_tool(self, tool: str) -> tuple[tuple[int, ToolArguments], ...]:
         """The rules over a tool's arguments, each with the place it watches."""
@@ -108,13 +117,13 @@ class RuleSet:
         """How these rules watch a text; None: nothing does. `actions` are those of the whole set."""
         if not indices:
             return None
-        chosen = tuple(actions[index] for index in indices)
+        chosen = None if actions is self._usual else tuple(actions[index] for index in indices)
         plan = self._plans.get((indices, chosen))
         if plan is None:
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
                 self._automata.clear()
-            plan = self._plans[indices, chosen] = self._make(indices, chosen)
+            plan = self._plans[indices, chosen] = self._make(indices, tuple(actions[index] for index in indices))
         return plan
 
     def _make(self, indices: tuple[int, ...], actions: tuple[Action, ...]) -> Plan:
@@ -156,6 +165,10 @@ def _load(rules: Sequence[StreamRule]) -> tuple[tuple[Loaded, ...], tuple[Proble
     return tuple(loaded), (*found, *_self_made(loaded))
 
 
+def _watching(rules: Sequence[StreamRule], kind: type[Text | Reasoning]) -> tuple[int, ...]:
+    return tuple(index for index, rule in enumerate(rules) if any(isinstance(one, kind) for one in rule.on))
+
+
 def _problem(rule: StreamRule, member: str, reason: str, fix: str) -> Problem:
     return Problem(rule=rule.id, member=member, reason=reason, fix=fix)
 
@@ -163,13 +176,15 @@ def _problem(rule: StreamRule, member: str, reason: str, fix: str) -> Problem:
 def _unkept(rule: StreamRule, admitted: Admitted) -> list[Problem]:
     """Promises that the rule could not keep."""
     found: list[Problem] = []
+    edits = [action for action in _does(rule) if isinstance(action, Rewrite | Drop)]
+    on_tools = [isinstance(one, ToolArguments) for one in rule.on]
     if not rule.on:
         found.append(_problem(rule, "on", "it watches no channel", "name one, such as `text`"))
-    if rule.commit == "pass" and isinstance(rule.then, (Rewrite, Drop)):
+    if rule.commit == "pass" and edits:
         found.append(_problem(rule, "commit", "`pass` holds nothing, so nothing can be changed", "use `exact`"))
-    if rule.commit in get_args(Unit) and any(isinstance(one, ToolArguments) for one in rule.on):
+    if rule.commit in get_args(Unit) and any(on_tools):
         found.append(_problem(rule, "commit", f"tool arguments have no {rule.commit}", "use `tool_call`"))
-    if rule.commit == "tool_call" and not all(isinstance(one, ToolArguments) for one in rule.on):
+    if rule.commit == "tool_call" and not all(on_tools):
         found.append(_problem(rule, "commit", "text has no tool call to wait for", "use `exact` or `full`"))
     if not 1 <= rule.held_chars_max <= HELD_CHARS_LIMIT:
         found.append(_problem(rule, "held_chars_max", "out of bounds", f"use 1 to {HELD_CHARS_LIMIT}"))
@@ -178,41 +193,59 @@ def _unkept(rule: StreamRule, admitted: Admitted) -> list[Problem]:
     if rule.commit != "pass" and not isinstance(rule.then, Annotate) and admitted.chars_min > rule.held_chars_max:
         reason = f"a match has {admitted.chars_min} characters or more, and {rule.held_chars_max} may be held"
         found.append(_problem(rule, "held_chars_max", reason, f"allow at least {admitted.chars_min}"))
-    match rule.then:
-        case Rewrite(replacement=text) if len(text) > REPLACEMENT_CHARS_MAX:
-            reason = f"the replacement is longer than {REPLACEMENT_CHARS_MAX} characters"
-            found.append(_problem(rule, "then.replacement", reason, "shorten it"))
-        case Retry(reminder=text) if not 0 < len(text) <= REMINDER_CHARS_MAX:
-            reason = f"a reminder has 1 to {REMINDER_CHARS_MAX} characters"
-            found.append(_problem(rule, "then.reminder", reason, "say in a sentence what to do instead"))
-        case Retry(retries_max=count) if not 0 <= count <= RETRIES_MAX:
-            found.append(_problem(rule, "then.retries_max", "out of bounds", f"use 0 to {RETRIES_MAX}"))
-        case Retry(once_per=None, repeat_after_turns=int()):
-            reason = "a repeat gap needs a scope in which it is counted"
-            found.append(_problem(rule, "then.repeat_after_turns", reason, "say `once_per: session`"))
-        case _:
-            pass
+    if any(isinstance(action, Rewrite) and len(action.replacement) > REPLACEMENT_CHARS_MAX for action in edits):
+        reason = f"the replacement is longer than {REPLACEMENT_CHARS_MAX} characters"
+        found.append(_problem(rule, "then.replacement", reason, "shorten it"))
+    if isinstance(rule.then, Retry):
+        found += _unkept_retry(rule, rule.then)
     return found
+
+
+def _unkept_retry(rule: StreamRule, then: Retry) -> list[Problem]:
+    found: list[Problem] = []
+    if len(then.reminder) > REMINDER_CHARS_MAX:
+        reason = f"the reminder is longer than {REMINDER_CHARS_MAX} characters"
+        found.append(_problem(rule, "then.reminder", reason, "say in a sentence what to do instead"))
+    if not 0 <= then.retries_max <= RETRIES_MAX:
+        found.append(_problem(rule, "then.retries_max", "out of bounds", f"use 0 to {RETRIES_MAX}"))
+    if then.repeat_after_turns is not None and then.once_per != "session":
+        reason = "turns are counted in a session"
+        found.append(_problem(rule, "then.repeat_after_turns", reason, "say `once_per: session`"))
+    return found
+
+
+def _does(rule: StreamRule) -> tuple[Action, ...]:
+    """The actions that the rule may have in some attempt."""
+    return (rule.then, rule.then.after) if isinstance(rule.then, Retry) else (rule.then,)
 
 
 def _self_made(loaded: Sequence[Loaded]) -> list[Problem]:
     """Replacements and reminders that would set off a rule that ends the answer."""
     found: list[Problem] = []
     for one in loaded:
-        match one.rule.then:
-            case Rewrite(replacement=text) if one.rule.commit != "pass":
-                member, what = "then.replacement", "the replacement"
-            case Retry(reminder=text):
-                member, what = "then.reminder", "the reminder"
-            case _:
-                continue
-        for other in loaded:
-            rule = other.rule
-            ends = isinstance(rule.then, Block) or (member == "then.reminder" and isinstance(rule.then, Retry))
-            if ends and not rule.shadow and _matches(other.finder, text):
-                reason = f"{what} would itself set off rule {rule.id!r}"
-                found.append(_problem(one.rule, member, reason, "say it without the text that the rule looks for"))
+        for action in _does(one.rule):
+            match action:
+                case Rewrite(replacement=text):
+                    found += _sets_off(one.rule, "then.replacement", "the replacement", text, loaded, Block)
+                case Retry(reminder=text):
+                    found += _sets_off(one.rule, "then.reminder", "the reminder", text, loaded, Block | Retry)
+                case _:
+                    continue
     return found
+
+
+def _sets_off(
+    rule: StreamRule, member: str, what: str, text: str, loaded: Sequence[Loaded], kinds: type | UnionType
+) -> list[Problem]:
+    """The rules of these kinds that the text would set off."""
+    fix = "say it without the text that the rule looks for"
+    return [
+        _problem(rule, member, f"{what} would itself set off rule {other.rule.id!r}", fix)
+        for other in loaded
+        if not other.rule.shadow
+        and any(isinstance(action, kinds) for action in _does(other.rule))
+        and _matches(other.finder, text)
+    ]
 
 
 def _matches(finder: Finder, text: str) -> bool:
@@ -242,7 +275,7 @@ def _action(rule: StreamRule, past: Past | None, retries_left: int) -> Action:
     then = rule.then
     if not isinstance(then, Retry):
         return then
-    if past is not None and then.once_per is not None and past.turns_ago is not None:
+    if past is not None and then.once_per == "session" and past.turns_ago is not None:
         gap = then.repeat_after_turns
         if gap is None or past.turns_ago < gap:
             return Annotate()
