@@ -52,7 +52,7 @@ def page() -> str:
     """The whole page."""
     parts = [_HEAD]
     parts += [f"| {int(code)} | {_MEANS[code]} |\n" for code in Exit]
-    with click.Context(root, info_name="wardwright") as context:
+    with click.Context(root, info_name="wardwright", **root.context_settings) as context:
         for path, command in _commands(root, context):
             parts.append(f"\n## {path}\n\n```text\n{_help(path, command)}\n```\n")
     return "".join(parts)
@@ -73,6 +73,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[tuple[str,
 
 def _help(path: str, command: click.Command) -> str:
     """The help text, at a width that does not depend on any terminal."""
-    names = ["-h", "--help"]
-    context = click.Context(command, info_name=path, terminal_width=WIDTH, help_option_names=names)
+    context = click.Context(
+        command, info_name=path, terminal_width=WIDTH, help_option_names=root.context_settings["help_option_names"]
+    )
     return command.get_help(context)
