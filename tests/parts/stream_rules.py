@@ -111,7 +111,7 @@ def admitted(meanings: list[Meaning]) -> RuleSet | None:
 PIECES = st.one_of(
     st.text(ALPHABET, min_size=1, max_size=5),
     st.text("ab1", min_size=1, max_size=5),
-    st.sampled_from(["aaa", "ab", "a1", ". ", "\n", "```\n", "```", '{"a": [1]}', "{", '"', "b.\n", "1 b"]),
+    st.sampled_from(["aaa", "ab", "a1", ". ", "\n", "```\n", "```", "`", '{"a": [1]}', "{", '"', "b.\n", "1 b"]),
 )
 TEXTS = st.lists(PIECES, min_size=1, max_size=9).map("".join)
 

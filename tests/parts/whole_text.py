@@ -250,7 +250,9 @@ def _block_begin(text: str) -> int:
     at, fence, opened = 0, "", 0
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         mark = re.match(r" {0,3}(```+|~~~+)", line)
-        if not fence and mark:
+        if not fence and mark and line[-1] != "\n":
+            return at
+        if not fence and mark and (mark.group(1)[0] == "~" or "`" not in line[mark.end() :]):
             fence, opened = mark.group(1), at
         elif fence and mark and mark.group(1).startswith(fence) and not line[mark.end() :].strip() and line[-1] == "\n":
             fence = ""

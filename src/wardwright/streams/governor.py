@@ -61,6 +61,8 @@ TRANSITIONS: Final[dict[tuple[State, Cause], State]] = {
     ("seen", "end"): "over",
 }
 
+_GOING_ON: Final = frozenset(state for state, _ in TRANSITIONS)
+
 Delivery: TypeAlias = Literal["live", "whole"]
 """Whether the client reads along, or waits for the whole answer and has seen nothing before."""
 
@@ -133,8 +135,8 @@ class Governor:
         out: list[Event] = []
         facts: list[Effect] = []
         for event in events:
-            if self.state not in ("unseen", "seen"):
-                return []
+            if self.state not in _GOING_ON:
+                break
             ended = self._take(event, now_ns, out, facts)
             if ended is not None:
                 return self._give_up(ended, out, facts)
@@ -144,7 +146,7 @@ class Governor:
         """Time passed without an event."""
         out: list[Event] = []
         facts: list[Effect] = []
-        if self.state not in ("unseen", "seen"):
+        if self.state not in _GOING_ON:
             return []
         for choice, channels in self._channels.items():
             for kind, channel in channels:
@@ -199,10 +201,12 @@ class Governor:
         out: list[Event],
         facts: list[Effect],
     ) -> tuple[Stop, Spot] | None:
+        choice = event.choice
         if plan is None:
+            if self._speaking.get(choice) is not None:
+                self._speak(choice, None, now_ns)
             out.append(event)
             return None
-        choice = event.choice
         if self._written is not None:
             self._written.setdefault((kind, choice), []).append(event.text)
         channel = channels.get(choice)

@@ -71,7 +71,7 @@ def _action(rule: c.Rule) -> r.Action:
                 strongest.text,
                 retries_max=strongest.max,
                 keep_partial=strongest.keep_partial,
-                once_per=strongest.once_per,
+                once_per=strongest.once_per if strongest.after_turns is None else "session",
                 repeat_after_turns=strongest.after_turns,
                 after=_after(rule),
             )

@@ -94,7 +94,7 @@ Commit: TypeAlias = Literal[
     "line",
     "code_block",  # a fenced block waits until it closes, other text flows
     "json_value",  # an object or array waits until it closes, other text flows
-    "tool_call",   # tool arguments alone: they always wait for their call
+    "tool_call",   # tool arguments always wait for their call; text beside them is `exact`
     "full",        # everything waits for the end
 ]  # fmt: skip
 """When text may leave."""

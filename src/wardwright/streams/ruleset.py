@@ -182,17 +182,17 @@ def _unkept(rule: StreamRule, admitted: Admitted) -> list[Problem]:
         found.append(_problem(rule, "on", "it watches no channel", "name one, such as `text`"))
     if rule.commit == "pass" and edits:
         found.append(_problem(rule, "commit", "`pass` holds nothing, so nothing can be changed", "use `exact`"))
-    if rule.commit in get_args(Unit) and any(on_tools):
+    if rule.commit in get_args(Unit) and on_tools and all(on_tools):
         found.append(_problem(rule, "commit", f"tool arguments have no {rule.commit}", "use `tool_call`"))
-    if rule.commit == "tool_call" and not all(on_tools):
+    if rule.commit == "tool_call" and on_tools and not any(on_tools):
         found.append(_problem(rule, "commit", "text has no tool call to wait for", "use `exact` or `full`"))
     if not 1 <= rule.held_chars_max <= HELD_CHARS_LIMIT:
         found.append(_problem(rule, "held_chars_max", "out of bounds", f"use 1 to {HELD_CHARS_LIMIT}"))
-    if rule.held_age_ms_max is not None and rule.held_age_ms_max < 1:
-        found.append(_problem(rule, "held_age_ms_max", "no time to hold anything", "use 1 or more, or leave it out"))
-    if rule.commit != "pass" and not isinstance(rule.then, Annotate) and admitted.chars_min > rule.held_chars_max:
+    elif rule.commit != "pass" and not isinstance(rule.then, Annotate) and admitted.chars_min > rule.held_chars_max:
         reason = f"a match has {admitted.chars_min} characters or more, and {rule.held_chars_max} may be held"
         found.append(_problem(rule, "held_chars_max", reason, f"allow at least {admitted.chars_min}"))
+    if rule.held_age_ms_max is not None and rule.held_age_ms_max < 1:
+        found.append(_problem(rule, "held_age_ms_max", "no time to hold anything", "use 1 or more, or leave it out"))
     if any(isinstance(action, Rewrite) and len(action.replacement) > REPLACEMENT_CHARS_MAX for action in edits):
         reason = f"the replacement is longer than {REPLACEMENT_CHARS_MAX} characters"
         found.append(_problem(rule, "then.replacement", reason, "shorten it"))

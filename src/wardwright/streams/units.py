@@ -99,20 +99,21 @@ class CodeBlocks:
             self._at += len(piece)
             if piece.endswith("\n"):
                 self._end_line()
-        if not self._fence and (found := _FENCE.match(self._line)):
-            self._fence, self._opened = found.group(1), self._line_at
         if self._fence:
             self.begin = self._opened
         else:
-            self.begin = self._line_at if _FENCE_TAIL.match(self._line) else self._at
+            may_open = _FENCE.match(self._line) or _FENCE_TAIL.match(self._line)
+            self.begin = self._line_at if may_open else self._at
 
     def _end_line(self) -> None:
         found = _FENCE.match(self._line)
-        if not self._fence:
-            if found:
-                self._fence, self._opened = found.group(1), self._line_at
-        elif self._line_at != self._opened and found and found.group(1).startswith(self._fence):
-            self._fence = self._fence if self._line[found.end() :].strip() else ""
+        if found:
+            mark, rest = found.group(1), self._line[found.end() :]
+            if not self._fence:
+                if "`" not in rest or mark[0] == "~":  # else it is code within a line
+                    self._fence, self._opened = mark, self._line_at
+            elif mark.startswith(self._fence) and not rest.strip():
+                self._fence = ""
         self._line, self._line_at = "", self._at
 
 
