@@ -96,6 +96,10 @@ class Composer:
         """The text is complete and composed."""
         return "" if self.net is None else self.net.close()
 
+    def let_go(self) -> str:
+        """What the net keeps leaves unjudged."""
+        return "" if self.net is None else self.net.let_go()
+
     def seal(self, event: ReasoningDelta, length: int) -> None:
         """The provider sealed what came up to `length`."""
         self._seals.append((length, event))

@@ -36,6 +36,7 @@ LAST_CHARS_MAX: Final = 64
 KEPT_CHARS_MIN: Final = 256
 """Text that has left is forgotten when this much is kept, not before: forgetting copies."""
 _MS: Final = 1_000_000
+NEVER_NS: Final = 1 << 63
 
 StopCause: TypeAlias = Literal["match", "held_chars", "held_age", "call_size", "indeterminate"]
 
@@ -54,8 +55,9 @@ class GovernedText:
     """One channel of one answer. Feed it in order; `close` it when the channel is complete."""
 
     __slots__ = (
-        "_arrivals", "_base", "_busy", "_flagged", "_floors", "_from", "_last", "_node", "_parts", "_pending", "_plan",
-        "_starts", "_trackers", "composer", "counts", "facts", "length", "received", "spot", "stop",
+        "_arrivals", "_base", "_busy", "_flagged", "_floors", "_from", "_last", "_looked_ns", "_node", "_parts",
+        "_pending", "_plan", "_starts", "_trackers", "composer", "counts", "facts", "length", "received", "spot",
+        "stop",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, spot: Spot) -> None:
@@ -90,6 +92,8 @@ class GovernedText:
         """Edits that something still alive could overlap."""
         self._trackers = tuple(tracker(unit) for unit, _ in plan.units)
         self._arrivals = Arrivals()
+        self._looked_ns = 0
+        """The next cap on age, as `tick` found it when it last looked; no text has come since."""
 
     @property
     def held(self) -> int:
@@ -148,15 +152,18 @@ class GovernedText:
         """Time passed: caps on the age of held text. What a waived rule held may leave."""
         if self.stopped or not self.held or self._arrivals.paused:
             return ""
-        over = [(index, held) for index, held, due_ns in self._aging() if due_ns <= now_ns]
-        return self._cap("held_age", over)
+        aging = self._aging()
+        self._looked_ns = min((due_ns for _, _, due_ns in aging if due_ns > now_ns), default=NEVER_NS)
+        return self._cap("held_age", [(rule, held) for rule, held, due_ns in aging if due_ns <= now_ns])
 
     @property
     def due_ns(self) -> int | None:
-        """When the next cap on age is reached."""
-        if self._plan.age_ns_max is None or self.stopped or self._arrivals.paused or not self.held:
+        """When `tick` must come: not after the next cap on age is reached, before it only once."""
+        age_ns = self._plan.age_ns_max
+        if age_ns is None or self.stopped or self._arrivals.paused or not self.held:
             return None
-        return min((due_ns for _, _, due_ns in self._aging()), default=None)
+        due_ns = max(self._arrivals.came_ns(self.composer.released) + age_ns, self._looked_ns)
+        return None if due_ns >= NEVER_NS else due_ns
 
     def pause(self, now_ns: int) -> None:
         """Another channel of the answer speaks: held text does not age."""
@@ -169,6 +176,7 @@ class GovernedText:
 
     def _work(self, text: str, now_ns: int, *, capped: bool = True) -> str:
         self._wake()
+        self._looked_ns = 0
         if self._plan.age_ns_max is not None:
             self._arrivals.mark(self.length, now_ns, self.composer.out)
         terminal = self._walk(text)
@@ -180,11 +188,8 @@ class GovernedText:
             return out
         if not capped:
             return out
-        if self.length - self._base > self._plan.chars_max:
+        if max(self.length - self._base, self.composer.waiting) > self._plan.chars_max:
             out += self._cap("held_chars", self._oversized())
-        if self.composer.waiting > self._plan.net_chars_max:
-            rule = self._plan.watched[self._plan.net_rules[0]]
-            self.stop = Stop(cause="held_chars", rules=(rule,), start=self.composer.released, end=self.length)
         return out
 
     def _wake(self) -> None:
@@ -413,19 +418,34 @@ class GovernedText:
             if rule in rules:
                 starts.append(unit.begin)
         held = max(min(starts), self._floors.get(rule, 0)) if starts else self.length
+        if self.composer.waiting and rule in self._plan.net_rules:
+            held = min(held, self.composer.released)
         return held if held < self.length else None
 
     def _oversized(self) -> list[tuple[int, int]]:
+        caps = [(rule, self._plan.watched[rule].rule.held_chars_max) for rule in self._holders()]
         return [
             (rule, held)
-            for rule, watched in enumerate(self._plan.watched)
-            if (held := self._held_from(rule)) is not None and self.length - held > watched.rule.held_chars_max
+            for rule, cap in caps
+            if (held := self._held_from(rule)) is not None and self.length - held > cap
         ]
+
+    def _holders(self) -> list[int]:
+        """The rules that may be why text is kept."""
+        plan, alive = self._plan, 0
+        for group in self._node.groups:
+            alive |= group
+        living = [rule for rule, territory in enumerate(plan.automaton.territories) if alive & territory]
+        edits = [edit.rule for edit in self._pending]
+        units = [rule for _, rules in plan.units for rule in rules]
+        netting = plan.net_rules if self.composer.waiting else ()
+        return sorted({*living, *edits, *units, *netting, *self._flagged, *plan.full})
 
     def _aging(self) -> list[tuple[int, int, int]]:
         """Rules that hold text under a cap on its age: (rule, first held character, instant of the cap)."""
         out: list[tuple[int, int, int]] = []
-        for rule, watched in enumerate(self._plan.watched):
+        for rule in self._holders():
+            watched = self._plan.watched[rule]
             age_ms = watched.rule.held_age_ms_max
             if watched.holds and age_ms is not None and (held := self._held_from(rule)) is not None:
                 out.append((rule, held, self._arrivals.came_ns(held) + age_ms * _MS))
@@ -440,9 +460,12 @@ class GovernedText:
             if watched.part != "note" and watched.rule.on_cap == "fail_closed":
                 self.stop = Stop(cause=cause, rules=(watched,), start=held, end=self.length)
                 return ""
+        out = ""
         for rule, held in over:
             self._waive(cause, rule, held)
-        return self._settle(final=False)
+            if rule in self._plan.net_rules:
+                out += self.composer.let_go()
+        return out + self._settle(final=False)
 
     def _waive(self, cause: Literal["held_chars", "held_age", "indeterminate"], rule: int, held: int) -> None:
         """Text up to here is not the rule's to judge any more."""

@@ -80,6 +80,10 @@ class Net:
         self._waiting += text
         return self._pass(starts[0] if starts else at)
 
+    def let_go(self) -> str:
+        """All that waits passes; a match that it began may still be caught."""
+        return self._pass(self.length) if self.caught is None else ""
+
     def close(self) -> str:
         """The text is complete."""
         if self.caught is not None:

@@ -46,7 +46,7 @@ class Plan:
     """Made once for a channel and a set of parts, shared by every stream."""
 
     __slots__ = (
-        "age_ns_max", "automaton", "chars_max", "full", "holding", "net", "net_chars_max", "net_rules", "spans",
+        "age_ns_max", "automaton", "chars_max", "full", "holding", "net", "net_rules", "spans",
         "units", "waits", "watched",
     )  # fmt: skip
 
@@ -70,7 +70,6 @@ class Plan:
         self.net_rules = blocking(watched)
         self.chars_max = min((one.rule.held_chars_max for one in watched), default=0)
         """The strictest cap on characters."""
-        self.net_chars_max = max((watched[index].rule.held_chars_max for index in self.net_rules), default=0)
         ages = [age for index in held if (age := watched[index].rule.held_age_ms_max) is not None]
         self.age_ns_max = min(ages) * _MS if ages else None
 

@@ -208,6 +208,30 @@ def test_a_cap_on_age_that_releases_lets_the_text_go_when_time_has_come() -> Non
     assert only(Abort, guard.take(say("live"), 60 * MS)).start == 4
 
 
+def test_text_that_the_net_keeps_is_under_the_caps_too() -> None:
+    drop = StreamRule(id="drop", match=Phrase("XX"), then=Drop())
+    rule = msgspec.structs.replace(BLOCK, held_age_ms_max=50)
+    guard = governor(drop, rule)
+    assert text(guard.take(say("a sk-XX"), 0)) == "a "
+    assert (guard.held_chars, guard.due_ns) == (5, 50 * MS)
+    assert only(Abort, guard.tick(50 * MS)).cause == "held_age"
+    guard = governor(drop, msgspec.structs.replace(rule, on_cap="release_and_flag"))
+    guard.take(say("a sk-XX"), 0)
+    effects = guard.tick(60 * MS)
+    assert (text(effects), only(Flag, effects).start, guard.due_ns) == ("sk-", 2, None)
+    assert only(Abort, guard.take(say("live"), 70 * MS)).rule == "block"
+
+
+def test_a_tick_that_comes_early_says_when_the_next_is_due() -> None:
+    slow = StreamRule(id="slow", match=Regex("<[a-z]*>"), then=Block(), held_age_ms_max=500)
+    guard = governor(slow, msgspec.structs.replace(BLOCK, held_age_ms_max=50))
+    guard.take(say("<abc"), 0)
+    assert guard.due_ns == 50 * MS
+    assert guard.tick(50 * MS) == []
+    assert guard.due_ns == 500 * MS
+    assert only(Abort, guard.tick(500 * MS)).rule == "slow"
+
+
 def test_held_text_ages_from_its_own_arrival() -> None:
     guard = governor(msgspec.structs.replace(BLOCK, held_age_ms_max=50))
     guard.take(say("s"), 0)
