@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.report import CHART, PAGE, published
 from scripts import cli_reference, error_codes, house, http_api, receipt_pages
 
 ROOT: Final = Path(__file__).parent.parent
@@ -56,8 +57,12 @@ class Generated:
         path.write_text(wanted)
 
 
+DOCS: Final = ROOT / "docs"
+
 GENERATED: Final = (
     Generated("ARCHITECTURE.md", house.picture, mark="house"),
+    Generated(f"docs/{PAGE}", lambda: published(DOCS)[PAGE]),
+    Generated(f"docs/{CHART}", lambda: published(DOCS)[CHART]),
     Generated("docs/cli.md", cli_reference.page),
     Generated("docs/errors.md", error_codes.page),
     Generated("docs/openapi.json", http_api.page),
