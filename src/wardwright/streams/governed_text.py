@@ -225,9 +225,10 @@ class GovernedText:
         return terminal
 
     def _take_hit(self, rule: int, start: int, end: int, terminal: list[tuple[int, int, int]]) -> None:
-        if self._plan.watched[rule].part == "terminal":
+        part = self._plan.watched[rule].part
+        if part == "terminal":
             terminal.append((rule, start, end))
-        else:
+        elif part != "silent":
             self._flagged[rule] = min(start, self._flagged.get(rule, start))
 
     def _settle(self, *, final: bool) -> str:
@@ -408,7 +409,7 @@ class GovernedText:
         """The first character that waits, or is kept, for a rule."""
         watched = self._plan.watched[rule]
         starts = [edit.start for edit in self._pending if edit.rule == rule]
-        if watched.part != "terminal" or watched.holds:
+        if watched.part in ("edit", "note") or watched.holds:
             live = self._live(rule)
             starts += [] if live is None else [live]
             starts += [max(self._flagged[rule], self._from.get(rule, 0))] if rule in self._flagged else []

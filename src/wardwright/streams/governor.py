@@ -81,12 +81,13 @@ class Governor:
         *,
         past: Sequence[r.Past] = (),
         retries_left: int = RETRIES_MAX,
+        silent: frozenset[str] = frozenset(),
         delivery: Delivery = "live",
     ) -> None:
-        """`past` and `retries_left` say what rules did before, in this turn and in earlier ones (`RuleSet.actions`)."""
+        """`past` and `retries_left` say what rules did before, `silent` which take no part (`RuleSet.actions`)."""
         self.state: State = "unseen"
         self._rules = rules
-        self._actions = rules.actions(past, retries_left=retries_left)
+        self._actions = rules.actions(past, retries_left=retries_left, silent=silent)
         self._delivery = delivery
         self._text_plan = rules.text_plan(self._actions)
         self._reasoning_plan = rules.reasoning_plan(self._actions)

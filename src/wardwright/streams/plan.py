@@ -1,7 +1,8 @@
 """What one attempt does with the rules of one channel: each rule's part settled, the automata at hand.
 
 Rule 1: a rule has one part. *Terminal* rules end the attempt, *edits* change the text, *notes* are facts alone: rules
-that annotate, shadow rules, and rules that rest.
+that annotate, shadow rules, and rules that fired before. *Silent* rules do not take part, as when their condition does
+not hold; they are in the automaton all the same, which is shared.
 Rule 2: a rule holds text back if it can act on it: neither a note nor in commit mode `pass`.
 Rule 3: the net is the blocking rules once more, over the text that edits composed; no edits, no net.
 """
@@ -18,7 +19,9 @@ from wardwright.streams.automaton import Automaton
 from wardwright.streams.rule import Action, Annotate, Block, Drop, Retry, Rewrite, StreamRule
 from wardwright.streams.units import Unit
 
-Part: TypeAlias = Literal["terminal", "edit", "note"]
+Part: TypeAlias = Literal["terminal", "edit", "note", "silent"]
+Actions: TypeAlias = tuple[Action | None, ...]
+"""What each rule of a set does in one attempt; None: it is silent."""
 
 _MS: Final = 1_000_000
 
@@ -56,7 +59,7 @@ class Plan:
         self.automaton = automaton
         held = [index for index, one in enumerate(watched) if one.holds]
         self.holding = _territory(automaton, held)
-        self.spans = _territory(automaton, (index for index, one in enumerate(watched) if one.part != "terminal"))
+        self.spans = _territory(automaton, (index for index, one in enumerate(watched) if one.part in ("edit", "note")))
         """Whose text is kept until it can be searched."""
         self.full = tuple(index for index in held if watched[index].rule.commit == "full")
         self.units: tuple[tuple[Unit, tuple[int, ...]], ...] = tuple(
@@ -93,14 +96,14 @@ def part_of(rule: StreamRule, action: Action) -> Part:
             assert_never(action)
 
 
-def watch(loaded: Loaded, action: Action) -> Watched:
+def watch(loaded: Loaded, action: Action | None) -> Watched:
     """A rule with the action it has in an attempt."""
-    part = part_of(loaded.rule, action)
+    part: Part = "silent" if action is None else part_of(loaded.rule, action)
     return Watched(
         rule=loaded.rule,
-        action=action,
+        action=action or loaded.rule.then,
         finder=loaded.finder,
-        holds=part != "note" and loaded.rule.commit != "pass",
+        holds=part in ("terminal", "edit") and loaded.rule.commit != "pass",
         part=part,
     )
 

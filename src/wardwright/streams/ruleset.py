@@ -19,7 +19,7 @@ from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.streams.admission import Admitted, Finder, admit
 from wardwright.streams.automaton import Automaton
 from wardwright.streams.pattern import PatternProblem
-from wardwright.streams.plan import Loaded, Plan, blocking, part_of, watch
+from wardwright.streams.plan import Actions, Loaded, Plan, blocking, part_of, watch
 from wardwright.streams.rule import (
     Action,
     Annotate,
@@ -84,24 +84,29 @@ class RuleSet:
         self._text, self._reasoning = _watching(self.rules, Text), _watching(self.rules, Reasoning)
         self._usual = tuple(_action(rule, None, RETRIES_MAX) for rule in rules)
         self._automata: dict[tuple[int, ...], Automaton] = {}
-        self._plans: dict[tuple[tuple[int, ...], tuple[Action, ...] | None], Plan] = {}
+        self._plans: dict[tuple[tuple[int, ...], Actions | None], Plan] = {}
         """By rules and what they do; None: the usual."""
 
-    def actions(self, past: Sequence[Past] = (), *, retries_left: int = RETRIES_MAX) -> tuple[Action, ...]:
+    def actions(
+        self, past: Sequence[Past] = (), *, retries_left: int = RETRIES_MAX, silent: frozenset[str] = frozenset()
+    ) -> Actions:
         """What each rule does in the next attempt, after what it did before.
 
-        `retries_left` is what the turn still allows; at 0 every retry rule is spent.
+        `retries_left` is what the turn still allows; at 0 every retry rule is spent. `silent` names rules that do not
+        take part.
         """
-        if not past and retries_left > 0:
+        if not past and not silent and retries_left > 0:
             return self._usual
         before = {one.rule: one for one in past}
-        return tuple(_action(rule, before.get(rule.id), retries_left) for rule in self.rules)
+        return tuple(
+            None if rule.id in silent else _action(rule, before.get(rule.id), retries_left) for rule in self.rules
+        )
 
-    def text_plan(self, actions: tuple[Action, ...]) -> Plan | None:
+    def text_plan(self, actions: Actions) -> Plan | None:
         """How the text of an answer is watched; None: it is not."""
         return self.plan(self._text, actions)
 
-    def reasoning_plan(self, actions: tuple[Action, ...]) -> Plan | None:
+    def reasoning_plan(self, actions: Actions) -> Plan | None:
         return self.plan(self._reasoning, actions)
 
     def watching_tool(self, tool: str) -> tuple[tuple[int, ToolArguments], ...]:
@@ -113,9 +118,9 @@ class RuleSet:
             if isinstance(one, ToolArguments) and globs.matches(one.tool, tool)
         )
 
-    def plan(self, indices: tuple[int, ...], actions: tuple[Action, ...]) -> Plan | None:
+    def plan(self, indices: tuple[int, ...], actions: Actions) -> Plan | None:
         """How these rules watch a text; None: nothing does. `actions` are those of the whole set."""
-        if not indices:
+        if all(actions[index] is None for index in indices):
             return None
         chosen = None if actions is self._usual else tuple(actions[index] for index in indices)
         plan = self._plans.get((indices, chosen))
@@ -126,7 +131,7 @@ class RuleSet:
             plan = self._plans[indices, chosen] = self._make(indices, tuple(actions[index] for index in indices))
         return plan
 
-    def _make(self, indices: tuple[int, ...], actions: tuple[Action, ...]) -> Plan:
+    def _make(self, indices: tuple[int, ...], actions: Actions) -> Plan:
         watched = [watch(self._loaded[index], action) for index, action in zip(indices, actions, strict=True)]
         net = None
         if any(one.part == "edit" for one in watched) and (blocks := blocking(watched)):

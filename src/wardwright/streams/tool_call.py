@@ -20,7 +20,7 @@ import msgspec
 from wardwright.kernel.events import Event, ToolArgumentsDelta, ToolCallStart
 from wardwright.streams.effects import Flag, Spot, Violation
 from wardwright.streams.governed_text import GovernedText, Stop
-from wardwright.streams.rule import Action
+from wardwright.streams.plan import Actions
 from wardwright.streams.ruleset import RuleSet
 
 PARSE_SHARE: Final = 16
@@ -43,7 +43,7 @@ class ToolCall:
         "stop", "stopped_in",
     )  # fmt: skip
 
-    def __init__(self, start: ToolCallStart, rules: RuleSet, actions: tuple[Action, ...]) -> None:
+    def __init__(self, start: ToolCallStart, rules: RuleSet, actions: Actions) -> None:
         self.start = start
         self.stop: Stop | None = None
         self.stopped_in: Spot = self._spot(None)
@@ -51,7 +51,7 @@ class ToolCall:
         self.received = 0
         self._rules = rules
         self._actions = actions
-        self._watching = rules.watching_tool(start.name)
+        self._watching = [(rule, place) for rule, place in rules.watching_tool(start.name) if actions[rule] is not None]
         self._parts: list[str] = []
         self._parsed = 0
         """Characters that were read for values so far."""

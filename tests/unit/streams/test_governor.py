@@ -19,9 +19,10 @@ from wardwright.kernel.events import (
 )
 from wardwright.streams.effects import Abort, Flag, Release, Retry, Violation
 from wardwright.streams.governed_text import FACTS_MAX
-from wardwright.streams.governor import TRANSITIONS, Cause, State
-from wardwright.streams.rule import Annotate, Block, Drop, Phrase, Reasoning, Regex, Rewrite, StreamRule
+from wardwright.streams.governor import TRANSITIONS, Cause, Governor, State
+from wardwright.streams.rule import Annotate, Block, Drop, Phrase, Reasoning, Regex, Rewrite, StreamRule, ToolArguments
 from wardwright.streams.rule import Retry as RetryAction
+from wardwright.streams.ruleset import RuleSet
 
 MS = 1_000_000
 BLOCK = StreamRule(id="block", match=Phrase("sk-live"), then=Block())
@@ -118,6 +119,17 @@ def test_a_rule_that_holds_nothing_ends_the_answer_when_it_matches() -> None:
     effects = drive(guard, say("the sk-", "li"))
     assert (text(effects), guard.held_chars) == ("the sk-li", 0)
     assert only(Abort, drive(guard, say("ve!"))).start == 4
+
+
+def test_a_rule_that_takes_no_part_in_an_attempt_holds_and_finds_nothing() -> None:
+    call_rule = StreamRule(id="call", on=(ToolArguments(),), match=Phrase("sk-live"), then=Block())
+    edit = StreamRule(id="edit", match=Phrase("live"), then=Rewrite("---"))
+    guard = Governor(RuleSet([BLOCK, edit, call_rule]), silent=frozenset({"block", "call"}))
+    effects = drive(guard, [*say("a sk-", "live."), *call("t", '{"a": "sk-live'), Finish(0, "stop")])
+    assert text(effects) == "a sk----."
+    assert [one.rule for one in all_of(Violation, effects)] == ["edit"]
+    (delta,) = say("sk-live")
+    assert released(Governor(RuleSet([BLOCK]), silent=frozenset({"block"})).take([delta], 0)) == [delta]
 
 
 # Seals
