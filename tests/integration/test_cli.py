@@ -176,6 +176,24 @@ def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path, contracts: Path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "{", "")
 
 
+@pytest.mark.parametrize("words", ["model --help", "schema model", "doctor --json", "receipt list --json"])
+def test_a_reader_that_has_left_is_no_failure(tmp_path: Path, contracts: Path, words: str) -> None:
+    with gateway_process.running(contracts, tmp_path / "state"):
+        pass
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as nobody:
+        ended = subprocess.run(
+            [*WARDWRIGHT, *words.split()],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(tmp_path),
+            timeout=30,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_an_export_is_the_journal_line_by_line(tmp_path: Path, contracts: Path) -> None:
     with gateway_process.running(contracts, tmp_path / "state"):
         pass

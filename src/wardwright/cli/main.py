@@ -118,10 +118,12 @@ def run(words: list[str]) -> int:
     """Run one command line; its exit code."""
     before_marker = words[: words.index("--")] if "--" in words else words
     out = Output("--json" in before_marker)
+    stdout = sys.stdout
     try:
         ended = root.main(
             words, prog_name=_program(), standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
         )
+        sys.stdout.flush()
         return Exit.OK if ended is None else int(ended)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.message)
@@ -133,12 +135,21 @@ def run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough; flushing at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+        return _enough()
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        sys.stdout = stdout  # click wraps it, and only then, before it ends on a broken pipe
+        return _enough()
     except Exception as defect:
         traceback.print_exc()
         return _failed(out, WardwrightError("internal_error", f"a defect of this program: {defect}"))
+
+
+def _enough() -> Exit:
+    """Whoever read our output has enough: no failure, and flushing at exit must not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
 
 
 def _failed(out: Output, error: WardwrightError) -> Exit:
