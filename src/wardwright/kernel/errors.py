@@ -58,6 +58,15 @@ class Code(msgspec.Struct, frozen=True):
     """One line for the reference page."""
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What the author of a rule calls a refusal."""
+
+    code: str
+    """The author's own code: callers see it in the place of ours."""
+    rule: str
+    """`policy/rule`."""
+
+
 _CALLER, _POLICY, _UPSTREAM, _US = Fault.CALLER, Fault.POLICY, Fault.UPSTREAM, Fault.US
 _INVALID, _AUTH, _PERMISSION = "invalid_request_error", "authentication_error", "permission_error"
 _RATE, _SERVER = "rate_limit_error", "server_error"
@@ -89,6 +98,8 @@ CODES: Final[dict[str, Code]] = {
     "host_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access answers only to its own host names"),
     "origin_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access refuses calls from foreign web pages"),
     # policy
+    "policy_blocked": Code(_POLICY, 403, _PERMISSION, "a rule refuses the request or the answer"),
+    "policy_indeterminate": Code(_POLICY, 403, _PERMISSION, "a rule could not be told, and fails closed"),
     "route_refused": Code(_POLICY, 403, _PERMISSION, "the contract's guards or constraints leave no target"),
     # upstreams
     "upstream_failed": Code(_UPSTREAM, 502, _SERVER, "every target that may serve this request failed"),
@@ -145,12 +156,22 @@ class WardwrightError(Exception):
     404
     """
 
-    def __init__(self, code: str, message: str, *, place: Place | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        place: Place | None = None,
+        hint: str | None = None,
+        said: Said | None = None,
+    ) -> None:
         self.row = CODES[code]
         self.code = code
         self.message = message
         self.place = place
         self.hint = hint
+        self.said = said
+        """Set where a rule refused."""
         super().__init__(message)
 
     @property

@@ -46,7 +46,7 @@ from wardwright.contracts.wording import either
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
-from wardwright.policy.decision import Decision, Fired, Proposal
+from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
 from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
@@ -80,6 +80,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """When it fires."""
     untold: tuple[Proposal, ...]
     """When it cannot be told."""
+    after: tuple[Proposal, ...]
+    """When it fires and its retries are spent; empty where it asks for none."""
     alone: Decision
     """What is decided when it fires and no other rule says anything."""
     boxes: tuple[Box, ...] | None
@@ -223,6 +225,7 @@ class _Compiler:
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
+            after=self._after(rule),
             boxes=None if found is None else tuple(found),
         )
 
@@ -250,6 +253,11 @@ class _Compiler:
             Proposal(action=action, policy=self._policy.name, priority=rule.priority, rule=rule.id)
             for action in actions
         )
+
+    def _after(self, rule: Rule) -> tuple[Proposal, ...]:
+        if not any(isinstance(action, Retrying) for action in rule.then):
+            return ()
+        return self._proposals(rule, rule.after_retries or (Block(),))
 
     def _untold(self, rule: Rule, phase: Phase, path: str) -> tuple[Proposal, ...]:
         denies = "block" in phase.actions and self._can(phase, "block")

@@ -38,7 +38,13 @@ class Armed(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] | None = None) -> Decision:
+class Unsearched(msgspec.Struct, frozen=True):
+    """A rule's search that came to no end; the text says why."""
+
+    why: str
+
+
+def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | Unsearched] | None = None) -> Decision:
     """What the rules of a phase decide.
 
     `found` are spans by the names of rules that search a channel and found something; without one such a rule is
@@ -63,9 +69,13 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] |
     if found:
         for rule in policy.searching(phase):
             if rule.name in found:
+                came = found[rule.name]
                 held, untold = told(rule, facts, view)
                 if held is not False:
-                    spoke.append((rule, untold, found[rule.name]))
+                    if isinstance(came, Unsearched):
+                        spoke.append((rule, (*untold, came.why), None))
+                    else:
+                        spoke.append((rule, untold, came))
     if not spoke:
         return NOTHING
     if len(spoke) == 1 and not spoke[0][1] and spoke[0][2] is None:

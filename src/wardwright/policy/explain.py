@@ -29,6 +29,7 @@ from wardwright.contracts.policy import (
     SwitchModel,
     Transform,
     effect_of,
+    hold_of,
 )
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
@@ -83,7 +84,7 @@ def sentence(compiled: Compiled) -> str:
     after = ""
     if any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then):
         after = f"; when that is spent, {actions(rule.after_retries) if rule.after_retries else 'refuse the answer'}"
-    held = "".join(f"; hold back {_hold(hold)}" for hold in [rule.hold or Hold()] if rule.match is not None)
+    held = "".join(f"; hold back {_hold(hold)}" for hold in [hold_of(rule)] if rule.match is not None)
     return f"{_when(compiled)}: {actions(rule.then)}{after}{held}{shadow}."
 
 
@@ -246,7 +247,8 @@ def _hold(hold: Hold) -> str:
     if hold.mode == "pass":
         return what
     cap = "then refuse" if hold.on_cap == "fail_closed" else "then release and say so"
-    return f"{what}, at most {hold.chars_max:,} characters for {hold.age_ms_max:,} ms, {cap}"
+    age = "" if hold.age_ms_max is None else f" for {hold.age_ms_max:,} ms"
+    return f"{what}, at most {hold.chars_max:,} characters{age}, {cap}"
 
 
 def _otherwise(compiled: Compiled) -> str:

@@ -68,6 +68,8 @@ class Facts(msgspec.Struct, frozen=True):
     known: Mapping[str, Fact]
     unavailable: Mapping[str, str] = {}
     """Why a field that should be known is not."""
+    told: Mapping[str, bool] = {}
+    """Of fields that are unavailable because their text was not kept: comparisons, by key, and whether they held."""
 
 
 def misfit(field: Field, value: object) -> str | None:
