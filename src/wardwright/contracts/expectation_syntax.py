@@ -43,7 +43,7 @@ EXPECTATION_TAG: Final = "syntax"
 SCHEMA_CHARS_MAX: Final = 65_536
 """Characters of one schema as canonical JSON."""
 
-SCHEMA_DEPTH_MAX: Final = 48
+SCHEMA_DEPTH_MAX: Final = 32
 """Levels of one schema."""
 
 NUMBER_DIGITS_MAX: Final = 17
@@ -68,18 +68,24 @@ def expectation(reader: Reader, tree: Tree, at: At) -> Read:
     match tree:
         case Scalar(form="text", value=str() as word) if word in _SYNTAXES:
             return _SYNTAXES[word]()
-        case Table() if (tag := tree.get(EXPECTATION_TAG)) is not None and isinstance(tag.value, Scalar):
-            cls = _SYNTAXES.get(str(tag.value.value))
-            if cls is not None:
-                return reader.members(cls, tree.without(EXPECTATION_TAG), at)
+        case Table() if (cls := _tagged(tree)) is not None:
+            return reader.members(cls, tree.without(EXPECTATION_TAG), at)
         case Table(entries=(Entry(key=word) as entry,)) if word in _SYNTAXES:
             return _members(reader, entry, at.under(word))
-        case Table(entries=(entry, *_)) if odd := next((one for one in tree.entries if one.key not in _SYNTAXES), None):
-            place = reader.place(odd.key_at, at.member(shown_key(odd.key)))
-            message = f"`{at.word}` has no member `{shown_key(odd.key)}`"
-            return reader.refuse("contract_unknown_key", message, place, did_you_mean(odd.key, _SYNTAXES))
+        case Table():
+            odd = next((one for one in tree.entries if one.key not in _SYNTAXES), None)
+            if odd is not None:
+                place = reader.place(odd.key_at, at.member(shown_key(odd.key)))
+                message = f"`{at.word}` has no member `{shown_key(odd.key)}`"
+                return reader.refuse("contract_unknown_key", message, place, did_you_mean(odd.key, _SYNTAXES))
     hint = "write `json`, `xml`, or `json: {schema: …}`"
     return reader.invalid(tree, at, f"`{at.word}` is {either(list(_SYNTAXES))}; here stands {found(tree)}", hint)
+
+
+def _tagged(tree: Table) -> type[JsonExpectation | XmlExpectation] | None:
+    """The type that a canonical mapping names."""
+    tag = tree.get(EXPECTATION_TAG)
+    return _SYNTAXES.get(str(tag.value.value)) if tag is not None and isinstance(tag.value, Scalar) else None
 
 
 def _members(reader: Reader, entry: Entry, at: At) -> Read:

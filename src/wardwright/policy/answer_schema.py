@@ -4,7 +4,7 @@ Rule 1: a closed part of JSON Schema 2020-12. A keyword that means nothing is re
 accepts everything; a reference leads to `#/$defs/…` of the same schema, so nothing is ever fetched.
 Rule 2: judging takes bounded work. Patterns are matched by a linear engine, a schema never leads back to itself, and
 written out it has at most SUBSCHEMAS_MAX parts: twenty definitions that each name the next one twice would otherwise
-be a million.
+be a million. An answer that is too large for its schema is not judged, and so not admitted.
 Rule 3: a problem never repeats a value of the answer. It names what the schema wants, and keys within bounds.
 """
 
@@ -26,8 +26,14 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SUBSCHEMAS_MAX: Final = 1024
 """Parts of a schema once every reference is written out."""
 
-PATTERN_BYTES_MAX: Final = 1 << 20
+OPTIONS_PER_PART: Final = 16
+"""Options of an `enum`, or names of a `required`, that count as one part."""
+
+PATTERN_BYTES_MAX: Final = 1 << 18
 """Memory of one compiled pattern, and twice that for its states."""
+
+JUDGED_WORK_MAX: Final = 20_000_000
+"""The answer's values, and an eighth of its characters, times parts of the schema: what is more is not judged."""
 
 TOLD_WORK_MAX: Final = 50_000
 """Values of the answer times parts of the schema up to which each problem is looked for; past it one is told."""
@@ -92,6 +98,8 @@ class Schema(msgspec.Struct, frozen=True):
 
     parts: int
     """Its subschemas once every reference is written out."""
+    declares: frozenset[str]
+    """The members that it names at the root of a value."""
     validator: jsonschema_rs.Validator
 
 
@@ -115,7 +123,8 @@ def admit(text: str) -> Schema:
         raise _refused(error, tree) from error
     except ValueError as error:
         raise SchemaRefused((), f"the schema cannot be used: {str(error)[:200]}") from error
-    return Schema(parts, validator)
+    properties = tree.get("properties")
+    return Schema(parts, frozenset(properties if isinstance(properties, dict) else ()), validator)
 
 
 class _Parts:
@@ -168,6 +177,8 @@ class _Parts:
         match KEYWORDS.get(keyword), value:
             case None, _:
                 raise _unknown(keyword, inside)
+            case "data", list():
+                return len(value) // OPTIONS_PER_PART
             case "data", _:
                 return 0
             case "schema", _:
@@ -233,15 +244,18 @@ class Found(msgspec.Struct, frozen=True):
     """The value seems meant for another schema: its type or a fixed member differs."""
 
 
-def problems(schema: Schema, value: object, size: int) -> tuple[Found, ...]:
+def problems(schema: Schema, value: object, values: int, chars: int) -> tuple[Found, ...]:
     """All that a schema has against a value; nothing where it admits it.
 
-    `size` is at least the number of values in it. Past TOLD_WORK_MAX the answer is one problem without a place.
+    `values` is at least the number of values in it, `chars` that of its characters. Past TOLD_WORK_MAX what is wrong is
+    told in one problem without a place.
     """
+    if (values + chars // 8) * schema.parts > JUDGED_WORK_MAX:
+        return (Found((), "is too large to be judged by its schema"),)
     if schema.validator.is_valid(value):
         return ()
-    if size * schema.parts > TOLD_WORK_MAX:
-        return (Found((), "the schema does not admit it, and it is too large to say where"),)
+    if values * schema.parts > TOLD_WORK_MAX:
+        return (Found((), "is not what the schema admits, and too large to say where"),)
     return tuple(_found(error) for error in schema.validator.iter_errors(value))
 
 
@@ -300,7 +314,7 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
         case Kind.FalseSchema():
             return "may not be here"
         case Kind.AnyOf(context=forms) | Kind.OneOfNotValid(context=forms):
-            return f"has none of the {len(forms)} forms allowed here; {_nearest(forms)}"
+            return f"has none of the {len(forms)} forms allowed here; {_nearest(forms, len(error.instance_path))}"
         case Kind.OneOfMultipleValid():
             return "has several of the forms of which it must have one"
         case Kind.Not():
@@ -309,11 +323,12 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
             return f"breaks `{other.name}`"
 
 
-def _nearest(forms: Sequence[Sequence[jsonschema_rs.ValidationError]]) -> str:
-    """What the form that fits best has against the value."""
+def _nearest(forms: Sequence[Sequence[jsonschema_rs.ValidationError]], depth: int) -> str:
+    """What the form that fits best has against the value, which stands at that depth."""
     best = min(forms, key=lambda errors: (any(_found(one).foreign for one in errors), len(errors)))
     first = _found(best[0])
-    return f"the nearest: {pointer_to(first.path) or 'it'} {first.message}"
+    inside = pointer_to(first.path[depth:])
+    return f"the nearest: {f'`{inside}`' if inside else 'it'} {first.message}"
 
 
 # In words

@@ -89,10 +89,10 @@ class JsonExpecting(msgspec.Struct, frozen=True, tag=True):
         value = _parsed(body)
         if isinstance(value, _Unread):
             return _unmet([Problem(kind="syntax", message=value.why)])
-        size = 1 + body.count(",") + body.count("{") + body.count("[")
+        values = 1 + body.count(",") + body.count("{") + body.count("[")
         tried: list[_Tried] = []
         for form in self.forms:
-            outcome = _tried(form, value, size)
+            outcome = _tried(form, value, values, len(body))
             if not outcome.problems:
                 return Verdict(met=True, alternative=form.name)
             tried.append(outcome)
@@ -172,10 +172,9 @@ def _inside_fence(body: str) -> str | None:
     if not (newline and head.startswith(_FENCE) and rest.endswith(_FENCE)):
         return None
     inside = rest[: -len(_FENCE)]
-    alone = inside == "" or inside[-1] in " \t\n"
     opens = _INFO.fullmatch(head[len(_FENCE) :]) is not None
     nested = any(line.lstrip(" ").startswith(_FENCE) for line in inside.split("\n"))
-    return inside if alone and opens and not nested else None
+    return inside if opens and not nested else None
 
 
 class _Unread(msgspec.Struct, frozen=True):
@@ -184,7 +183,7 @@ class _Unread(msgspec.Struct, frozen=True):
     why: str
 
 
-_PLACE: Final = re.compile(r" at line [0-9]+ column [0-9]+$")
+_PLACE: Final = re.compile(r" at (line [0-9]+ column [0-9]+)$")
 _FAR: Final = re.compile(r"[eE][-+]?[0-9]{3}")
 _PHRASES: Final = (
     ("Detected duplicate key", "has a key twice in one object"),
@@ -205,10 +204,11 @@ def _parsed(body: str) -> Json | _Unread:
     try:
         value: Json = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal")
     except ValueError as error:
-        said = str(error)
-        place = match[0] if (match := _PLACE.search(said)) is not None else ""
-        told = next((words for begins, words in _PHRASES if said.startswith(begins)), None)
-        return _Unread(told + place if told is not None else f"is no JSON: {said}")
+        said, place = str(error), ""
+        if (match := _PLACE.search(said)) is not None:
+            said, place = said[: match.start()], f" ({match[1]})"
+        told = next((words for begins, words in _PHRASES if said.startswith(begins)), f"is no JSON: {said}")
+        return _Unread(told + place)
     if _FAR.search(body) is not None and _holds_far_number(value):
         return _Unread(f"holds a number beyond 10^{EXPONENT_MAX}")
     return value
@@ -236,17 +236,19 @@ class _Tried(msgspec.Struct, frozen=True):
 
     form: Form
     problems: tuple[Problem, ...]
-    distance: tuple[bool, bool, int]
-    """The least is the closest: the schema admits it, nothing says that another form is meant, few problems."""
+    distance: tuple[bool, int, bool, int]
+    """The least is the closest: its schema admits the value, knows most of its members, takes it for its own, and has
+    the fewest problems with it."""
 
 
-def _tried(form: Form, value: Json, size: int) -> _Tried:
-    found = () if form.schema is None else answer_schema.problems(form.schema, value, size)
+def _tried(form: Form, value: Json, values: int, chars: int) -> _Tried:
+    found = () if form.schema is None else answer_schema.problems(form.schema, value, values, chars)
     if found:
         problems = tuple(Problem(kind="schema", message=one.message, pointer=pointer_to(one.path)) for one in found)
-        return _Tried(form, problems, (True, any(one.foreign for one in found), len(found)))
+        known = len(form.schema.declares & value.keys()) if form.schema is not None and isinstance(value, dict) else 0
+        return _Tried(form, problems, (True, -known, any(one.foreign for one in found), len(found)))
     objections = ((one.pointer, one.objection(value)) for one in form.where)
     wrong = tuple(
         Problem(kind="semantic", message=said, pointer=pointer) for pointer, said in objections if said is not None
     )
-    return _Tried(form, wrong, (False, False, len(wrong)))
+    return _Tried(form, wrong, (False, 0, False, len(wrong)))

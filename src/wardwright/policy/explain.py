@@ -185,7 +185,7 @@ def expected(expecting: Expecting) -> str:
     >>> expected(XmlExpecting(root="report", fenced="refuse"))
     'well-formed XML with the root `report`'
     """
-    fence = ", a code fence around it taken off" if expecting.fenced == "accept" else ""
+    fence = " (a code fence around it aside)" if expecting.fenced == "accept" else ""
     match expecting:
         case XmlExpecting(root=root):
             return "well-formed XML" + (f" with the root `{root}`" if root is not None else "") + fence
