@@ -19,9 +19,10 @@ import msgspec
 
 from wardwright.contracts.policy import Channel
 from wardwright.kernel.globs import matches
+from wardwright.policy.answer_schema import key
 from wardwright.policy.compiler import Compiled
 from wardwright.policy.decision import Span
-from wardwright.policy.expectation import Expecting, Verdict
+from wardwright.policy.expectation import Expecting, Problem, Verdict
 
 CALLS_MAX: Final = 128
 """Tool calls of one answer that are judged; one with more meets nothing that is expected of calls."""
@@ -83,7 +84,10 @@ def _calls(expecting: Expecting, channel: Channel, answer: Answer) -> Iterator[U
                 return
 
 
-_TOO_MANY: Final = Verdict(met=False)
+_TOO_MANY: Final = Verdict(
+    met=False, problems=(Problem(kind="syntax", message=f"are not looked at: an answer may make {CALLS_MAX} calls"),)
+)
+"""The verdict on the calls past CALLS_MAX."""
 
 
 def _whole(channel: str, text: str) -> Span:
@@ -104,7 +108,7 @@ def reminder(text: str, unmet: Iterable[Unmet]) -> str:
 
 
 def _lines(one: Unmet) -> Iterator[str]:
-    what = "The answer" if one.channel == "text" else f"The arguments of the call of `{one.tool}`"
+    what = "The answer" if one.tool is None else f"The arguments of the call of {key(one.tool)}"
     closest = f" (measured against `{one.verdict.closest}`, which comes closest)" if one.verdict.closest else ""
     yield f"{what} could not be accepted{closest}:"
     for problem in one.verdict.problems:

@@ -63,6 +63,13 @@ def test_more_calls_than_are_judged_are_not_as_expected() -> None:
 
     (found,) = unmet(ARGUMENTS, Answer("", calls), EDITS)
     assert (found.index, found.verdict.met) == (CALLS_MAX, False)
+    assert "an answer may make 128 calls" in reminder("Again.", (found,))
+
+
+def test_the_name_of_a_tool_is_bounded_in_a_reminder() -> None:
+    told = reminder("Again.", unmet(ARGUMENTS, Answer("", (call("{}", "edit" + "x" * 500),)), EDITS))
+
+    assert len(told) < 200
 
 
 # When it fires
@@ -139,7 +146,7 @@ def test_a_reminder_names_the_tool_and_the_closest_form() -> None:
 
 
 def test_a_reminder_is_bounded() -> None:
-    calls = tuple(call('{"' + "x" * 30 + f'{n}": 1}}', "edit_" + "y" * 60) for n in range(100))
+    calls = tuple(call('{"' + "x" * 30 + f'{n}": 1}}', "edit_" + "y" * 30) for n in range(100))
     told = reminder("Again.", unmet(ARGUMENTS, Answer("", calls), EDITS))
 
     assert len(told) < REMINDER_CHARS_MAX + 100
