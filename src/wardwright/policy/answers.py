@@ -2,17 +2,18 @@
 
 At the end of an attempt, before anything of the answer is released:
 
-    unmet = {rule.name: found for rule in awaited(policy, "output", facts) if (found := objections(rule, answer))}
-    decision = decide(policy, "output", facts, {name: found[0].span for name, found in unmet.items()})
-    for each retry_with_reminder of the decision: reminder(action.text, unmet[name])
+    outcome = judged(policy, "output", facts, choices, found)
+    outcome.decision                                              # as `decide` gives it
+    reminder(action.text, outcome.unmet["policy/rule"])           # for a `retry_with_reminder` of that rule
 
 Rule 1: a rule judges the answer's text, or the arguments of each call of the tools that it names.
-Rule 2: a step that calls tools and says nothing has no text to judge; every other answer has, an empty one too.
+Rule 2: of several choices each is judged; one that is not as expected makes its rule fire, once.
+Rule 3: a step that calls tools and says nothing has no text to judge; every other answer has, an empty one too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -20,9 +21,11 @@ import msgspec
 from wardwright.contracts.policy import Channel
 from wardwright.kernel.globs import matches
 from wardwright.policy.answer_schema import key
-from wardwright.policy.compiler import Compiled
-from wardwright.policy.decision import Span
+from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.decision import Decision, Span
+from wardwright.policy.evaluate import awaited, decide
 from wardwright.policy.expectation import Expecting, Problem, Verdict
+from wardwright.policy.phases import Facts
 
 CALLS_MAX: Final = 128
 """Tool calls of one answer that are judged; one with more meets nothing that is expected of calls."""
@@ -46,10 +49,20 @@ class Answer(msgspec.Struct, frozen=True):
     calls: tuple[ToolArguments, ...] = ()
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """What a phase decided on a whole answer, and what was wrong with it."""
+
+    decision: Decision
+    unmet: Mapping[str, tuple[Unmet, ...]]
+    """By `policy/rule`; rules that were met are left out."""
+
+
 class Unmet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One part of an answer that is not what a rule expects. Members in alphabetical order."""
 
     channel: Literal["text", "tool_arguments"]
+    choice: int = 0
+    """Which choice of the answer."""
     index: int = 0
     """Which tool call, in the answer's order."""
     span: Span
@@ -58,28 +71,44 @@ class Unmet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict
 
 
-def objections(rule: Compiled, answer: Answer) -> tuple[Unmet, ...]:
-    """What of an answer is not as a rule expects; empty where all of it is."""
+def judged(
+    policy: Policy, phase: str, facts: Facts, choices: Sequence[Answer], found: Mapping[str, Span] | None = None
+) -> Judged:
+    """Decide a phase on a whole answer. `found` are the spans of its searching rules, as `decide` takes them."""
+    unmet: dict[str, tuple[Unmet, ...]] = {}
+    for rule in awaited(policy, phase, facts):
+        wrong = tuple(one for index, choice in enumerate(choices) for one in objections(rule, choice, index))
+        if wrong:
+            unmet[rule.name] = wrong
+    spans = {**(found or {}), **{name: wrong[0].span for name, wrong in unmet.items()}}
+    return Judged(decide(policy, phase, facts, spans), unmet)
+
+
+def objections(rule: Compiled, answer: Answer, choice: int = 0) -> tuple[Unmet, ...]:
+    """What of one choice is not as a rule expects; empty where all of it is."""
     assert rule.expecting is not None
     found: list[Unmet] = []
     for channel in rule.channels:
         if channel.channel == "tool_arguments":
-            found.extend(_calls(rule.expecting, channel, answer))
+            found.extend(_calls(rule.expecting, channel, answer, choice))
         elif answer.text.strip() or not answer.calls:
             verdict = rule.expecting.judge(answer.text)
             if not verdict.met:
-                found.append(Unmet(channel="text", span=_whole("text", answer.text), verdict=verdict))
+                span = _whole("text", answer.text)
+                found.append(Unmet(channel="text", choice=choice, span=span, verdict=verdict))
     return tuple(found)
 
 
-def _calls(expecting: Expecting, channel: Channel, answer: Answer) -> Iterator[Unmet]:
+def _calls(expecting: Expecting, channel: Channel, answer: Answer, choice: int) -> Iterator[Unmet]:
     for index, call in enumerate(answer.calls):
         if channel.tool is not None and not matches(channel.tool, call.tool):
             continue
         verdict = expecting.judge(call.arguments) if index < CALLS_MAX else _TOO_MANY
         if not verdict.met:
             span = _whole("tool_arguments", call.arguments)
-            yield Unmet(channel="tool_arguments", index=index, span=span, tool=call.tool, verdict=verdict)
+            yield Unmet(
+                channel="tool_arguments", choice=choice, index=index, span=span, tool=call.tool, verdict=verdict
+            )
             if index >= CALLS_MAX:
                 return
 

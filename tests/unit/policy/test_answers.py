@@ -8,7 +8,7 @@ from parts.expectations import FORMS, VERDICT, expecting, rule, unmet
 from parts.policies import document
 from wardwright.calls.phases import PHASES
 from wardwright.contracts.refusal import ContractErrors
-from wardwright.policy.answers import CALLS_MAX, REMINDER_CHARS_MAX, Answer, ToolArguments, reminder
+from wardwright.policy.answers import CALLS_MAX, REMINDER_CHARS_MAX, Answer, ToolArguments, judged, reminder
 from wardwright.policy.check import check
 from wardwright.policy.compiler import withholds
 from wardwright.policy.decision import Span
@@ -122,6 +122,41 @@ def test_only_what_can_change_the_answer_withholds_it(then: str, more: str, held
     (found,) = expecting(VERDICT, more, then).expecting("output")
 
     assert withholds(found) is held
+
+
+def test_a_whole_answer_is_judged_and_decided_at_once() -> None:
+    policy = expecting(VERDICT)
+    good, bad = Answer('{"company": "Acme", "confidence": 0.8}'), Answer('{"company": "Acme", "confidence": 0.2}')
+
+    met = judged(policy, "output", NOTHING, [good, good])
+    assert (met.decision.effect, met.unmet) == ("allow", {})
+    outcome = judged(policy, "output", NOTHING, [good, bad, bad])
+    assert outcome.decision.effect == "retry_with_reminder"
+    assert [one.choice for one in outcome.unmet["p/r"]] == [1, 2]
+    assert len(outcome.decision.kept) == 1
+
+
+def test_what_searching_rules_found_is_decided_beside_it() -> None:
+    text = """
+    rules:
+    - {id: a, phase: output, why: because, expect: json, then: [{annotate: odd}]}
+    - {id: b, phase: output, why: because, on: [text], match: {contains: lorem}, then: [block]}
+    """
+    policy = load([document(text)], PHASES)
+    span = Span(channel="text", start=2, end=7)
+    outcome = judged(policy, "output", NOTHING, [Answer("a lorem")], {"p/b": span})
+
+    assert outcome.decision.effect == "block"
+    assert {one.rule: one.span for one in outcome.decision.kept} == {
+        "a": Span(channel="text", start=0, end=7),
+        "b": span,
+    }
+
+
+def test_an_answer_is_not_judged_where_the_condition_does_not_hold() -> None:
+    policy = expecting(VERDICT, "when: {eq: [metadata.format, json]}")
+
+    assert judged(policy, "output", Facts({"metadata.format": None}), [Answer("prose")]).unmet == {}
 
 
 # What the model is told
