@@ -7,13 +7,15 @@ At the end of an attempt, before anything of the answer is released:
     reminder(action.text, outcome.unmet["policy/rule"])           # for a `retry_with_reminder` of that rule
 
 Rule 1: a rule judges the answer's text, or the arguments of each call of the tools that it names.
-Rule 2: of several choices each is judged; one that is not as expected makes its rule fire, once.
+Rule 2: of several choices each is judged; one that is not as expected makes its rule fire, once. No choice at all is
+judged as an empty text.
 Rule 3: a step that calls tools and says nothing has no text to judge; every other answer has, an empty one too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal
 
 import msgspec
@@ -29,6 +31,9 @@ from wardwright.policy.phases import Facts
 
 CALLS_MAX: Final = 128
 """Tool calls of one answer that are judged; one with more meets nothing that is expected of calls."""
+
+UNMET_MAX: Final = 32
+"""Parts of one answer that are told of one rule; those behind them are not judged."""
 
 REMINDER_CHARS_MAX: Final = 4096
 """Characters that a reminder adds to its rule's text."""
@@ -47,6 +52,9 @@ class Answer(msgspec.Struct, frozen=True):
 
     text: str
     calls: tuple[ToolArguments, ...] = ()
+
+
+_EMPTY: Final = Answer("")
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -77,8 +85,8 @@ def judged(
     """Decide a phase on a whole answer. `found` are the spans of its searching rules, as `decide` takes them."""
     unmet: dict[str, tuple[Unmet, ...]] = {}
     for rule in awaited(policy, phase, facts):
-        wrong = tuple(one for index, choice in enumerate(choices) for one in objections(rule, choice, index))
-        if wrong:
+        parts = (one for at, choice in enumerate(choices or (_EMPTY,)) for one in objections(rule, choice, at))
+        if wrong := tuple(islice(parts, UNMET_MAX)):
             unmet[rule.name] = wrong
     spans = {**(found or {}), **{name: wrong[0].span for name, wrong in unmet.items()}}
     return Judged(decide(policy, phase, facts, spans), unmet)

@@ -96,6 +96,7 @@ def test_a_schema_is_kept_as_canonical_json() -> None:
         ("{json: {schema: '[1]'}}", "`schema` is a mapping; here stands a list", None, ".json.schema"),
         ("{json: {schema: {}, any_of: []}}", "`schema` stands beside `any_of`", "put it into", ".json.schema"),
         ("{json: {schema: {const: 1e99}}}", "a number in a schema has at most 17 digits", None, ".json.schema.const"),
+        ("{json: {schema: {const: .inf}}}", "`.inf` is no number of JSON", None, ".json.schema.const"),
         ("{xml: {roots: a}}", "`xml` has no member `roots`", "did you mean `root`?", ".xml.roots"),
         ("{xml: {root: 'a b'}}", "`a b` is no name of an element", None, ".xml.root"),
     ],

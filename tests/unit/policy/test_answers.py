@@ -8,7 +8,7 @@ from parts.expectations import FORMS, VERDICT, expecting, rule, unmet
 from parts.policies import document
 from wardwright.calls.phases import PHASES
 from wardwright.contracts.refusal import ContractErrors
-from wardwright.policy.answers import CALLS_MAX, REMINDER_CHARS_MAX, Answer, ToolArguments, judged, reminder
+from wardwright.policy.answers import CALLS_MAX, REMINDER_CHARS_MAX, UNMET_MAX, Answer, ToolArguments, judged, reminder
 from wardwright.policy.check import check
 from wardwright.policy.compiler import withholds
 from wardwright.policy.decision import Span
@@ -134,6 +134,16 @@ def test_a_whole_answer_is_judged_and_decided_at_once() -> None:
     assert outcome.decision.effect == "retry_with_reminder"
     assert [one.choice for one in outcome.unmet["p/r"]] == [1, 2]
     assert len(outcome.decision.kept) == 1
+
+
+def test_no_choice_at_all_is_an_empty_answer() -> None:
+    assert judged(expecting(VERDICT), "output", NOTHING, []).decision.effect == "retry_with_reminder"
+
+
+def test_what_is_told_of_many_choices_is_bounded() -> None:
+    outcome = judged(expecting("json"), "output", NOTHING, [Answer("prose")] * 100)
+
+    assert len(outcome.unmet["p/r"]) == UNMET_MAX
 
 
 def test_what_searching_rules_found_is_decided_beside_it() -> None:

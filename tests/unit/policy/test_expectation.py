@@ -223,6 +223,13 @@ def test_what_a_schema_wants_is_said_in_words(schema: str, text: str, pointer: s
     assert wrong(f"{{json: {{schema: {schema}}}}}", text) == [("schema", pointer, message)]
 
 
+def test_of_many_options_some_are_listed() -> None:
+    options = ", ".join(str(number) for number in range(40))
+    ((_, _, message),) = wrong(f"{{json: {{schema: {{enum: [{options}]}}}}}}", "40")
+
+    assert message == "must be one of " + ", ".join(f"`{number}`" for number in range(12)) + " or 28 more"
+
+
 def test_no_value_of_the_answer_is_repeated() -> None:
     secret = "hunter2-" * 40
     text = json.dumps({"company": secret, "confidence": secret, "tags": [secret]})
@@ -330,6 +337,8 @@ def test_a_requirement_compares_what_stands_at_its_pointer(where: str, text: str
         ("{pointer: /a, gte: 1}", "{}", "is missing, and must be one that is at least 1"),
         ("{pointer: /a, gte: 1}", '{"a": "2"}', "is text, not a number, and must be one that is at least 1"),
         ("{pointer: /a, not: {contains: x}}", '{"a": "x"}', "must be one that does not contain `x`"),
+        ("{pointer: /a, contains: x}", '{"a": 1}', "is a number, not text, and must be one that contains `x`"),
+        ("{pointer: /a, eq: 1}", '{"a": [1]}', "is a list, and must be one that is 1"),
         ("{pointer: /a, any_of: [x]}", '{"a": 1}', "is a number, not a list, and must have some item that is `x`"),
         ("{pointer: /a, all_of: {prefix: x}}", '{"a": ["y"]}', "must have no item but such as begins with `x`"),
         ("{pointer: /a, not: {any_of: [x]}}", '{"a": ["x"]}', "must have no item that is `x`"),
