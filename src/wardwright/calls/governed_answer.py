@@ -9,7 +9,7 @@ Rule 3: where a rule over the whole answer may still end it, what is let go is k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
@@ -20,13 +20,16 @@ from wardwright.dialects.openai_render import Renderer
 from wardwright.kernel.events import (
     Broken,
     Event,
+    Finish,
     ReasoningDelta,
     RefusalDelta,
     Start,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStart,
+    UsageReport,
 )
+from wardwright.policy.answers import Answer, ToolArguments
 from wardwright.streams.effects import Abort, Effect, Flag, Release, Retry, Violation
 from wardwright.streams.governor import Governor
 
@@ -41,29 +44,69 @@ class Called(msgspec.Struct):
     arguments: list[str]
 
 
-class Written:
-    """What an answer says, for rules over all of it."""
+class Choice:
+    """One choice of an answer."""
 
     __slots__ = ("calls", "reasoning", "text")
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[int, int], Called] = {}
-        """By choice and index."""
+        self.calls: dict[int, Called] = {}
         self.reasoning: list[str] = []
         self.text: list[str] = []
 
+
+class Written:
+    """What an answer says, for rules over all of it."""
+
+    __slots__ = ("choices",)
+
+    def __init__(self) -> None:
+        self.choices: dict[int, Choice] = {}
+
     def add(self, event: Event) -> None:
+        if isinstance(event, Start | UsageReport | Broken):
+            return
+        choice = self.choices.get(event.choice)
+        if choice is None:
+            choice = self.choices[event.choice] = Choice()
         match event:
             case TextDelta() | RefusalDelta():
-                self.text.append(event.text)
+                choice.text.append(event.text)
             case ReasoningDelta():
-                self.reasoning.append(event.text)
+                choice.reasoning.append(event.text)
             case ToolCallStart():
-                self.calls[event.choice, event.index] = Called(event.name, [])
+                choice.calls[event.index] = Called(event.name, [])
             case ToolArgumentsDelta():
-                self.calls[event.choice, event.index].arguments.append(event.text)
-            case _:
+                choice.calls[event.index].arguments.append(event.text)
+            case Finish():
                 pass
+            case _:
+                assert_never(event)
+
+    @property
+    def text(self) -> str:
+        """Of all choices, one under the other."""
+        return "\n".join("".join(self.choices[index].text) for index in sorted(self.choices))
+
+    @property
+    def reasoning(self) -> str:
+        return "\n".join("".join(self.choices[index].reasoning) for index in sorted(self.choices))
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the tools it calls."""
+        return tuple(call.name for index in sorted(self.choices) for call in self.choices[index].calls.values())
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Each choice whole."""
+        return tuple(
+            Answer(
+                "".join(choice.text),
+                tuple(ToolArguments(call.name, "".join(call.arguments)) for call in choice.calls.values()),
+            )
+            for _, choice in sorted(self.choices.items())
+        )
 
 
 class GovernedAnswer:

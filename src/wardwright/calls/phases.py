@@ -113,6 +113,7 @@ OUTPUT: Final = Phase(
     fields=_CALLER + _REQUEST + _ATTEMPT + _OUTPUT,
     actions=_SPEAKS | _ENDS | _AGAIN,
     channels=("text", "reasoning", "tool_arguments"),
+    whole=True,
 )
 RECEIPT: Final = Phase(
     name="receipt",

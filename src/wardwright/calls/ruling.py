@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from wardwright.policy.answers import Unmet
 from wardwright.policy.decision import NOTHING, Decision, Span
 from wardwright.policy.phases import Fact
 
@@ -84,5 +85,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     search came to no end."""
     unavailable: tuple[tuple[str, str], ...] = ()
     """Fields that could not be told, and why."""
+    unmet: tuple[tuple[str, tuple[Unmet, ...]], ...] = ()
+    """For the phase `output`: rules that expect something of the answer, by `policy/rule`, and what was wrong."""
     withheld: tuple[str, ...] = ()
     """Fields that hold text of the conversation."""

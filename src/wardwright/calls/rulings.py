@@ -19,6 +19,7 @@ from wardwright.calls.ruling import Caught, PhaseName, Ruling
 from wardwright.calls.searching import search
 from wardwright.contracts.policy import Block, Reroute, RetryWithReminder
 from wardwright.kernel.usage import Usage
+from wardwright.policy.answers import Unmet, judged, reminder
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiler import INDETERMINATE_CODE, Compiled
 from wardwright.policy.conditions import holds
@@ -51,12 +52,24 @@ class _Noted(msgspec.Struct, frozen=True):
     attempt: int | None = None
     answer: GovernedAnswer | None = None
     searched: tuple[tuple[str, Span | str], ...] = ()
+    unmet: Mapping[str, tuple[Unmet, ...]] = {}
 
 
 class Rulings:
     """The rules over one call, asked as it goes on."""
 
-    __slots__ = ("_asked", "_attempt", "_facts", "_given", "_noted", "_retries", "_route", "_turns_ago", "governance")
+    __slots__ = (
+        "_asked",
+        "_attempt",
+        "_facts",
+        "_given",
+        "_noted",
+        "_retries",
+        "_route",
+        "_turns_ago",
+        "_unmet",
+        "governance",
+    )
 
     def __init__(
         self,
@@ -78,6 +91,8 @@ class Rulings:
         """Attempts of this call that each rule gave up."""
         self._route: dict[str, Fact] = {}
         self._turns_ago = turns_ago or {}
+        self._unmet: Mapping[str, tuple[Unmet, ...]] = {}
+        """What was wrong with the answer that was judged last."""
 
     @property
     def retries_left(self) -> int:
@@ -151,9 +166,9 @@ class Rulings:
         usage = tally.usage or Usage()
         more: dict[str, Fact] = {
             **self._attempt,
-            "output.text": "".join(written.text),
-            "output.reasoning": "".join(written.reasoning),
-            "output.tool_names": tuple(call.name for call in written.calls.values()),
+            "output.text": written.text,
+            "output.reasoning": written.reasoning,
+            "output.tool_names": written.tools,
             "output.finish": tuple(tally.finish[choice] for choice in sorted(tally.finish)),
             "usage.input_tokens": usage.input_total,
             "usage.output_tokens": usage.output_total,
@@ -164,10 +179,12 @@ class Rulings:
             span = search(rule, written)
             if span is not None:
                 found[rule.name] = span
-        decision = decide(policy, "output", facts, found)
-        decision = within_budget(self.governance, decision, self._retries)
+        judgement = judged(policy, "output", facts, written.answers, found)
+        self._unmet = judgement.unmet
+        decision = within_budget(self.governance, judgement.decision, self._retries)
+        found |= {name: wrong[0].span for name, wrong in judgement.unmet.items()}
         searched = tuple((name, span.why if isinstance(span, Unsearched) else span) for name, span in found.items())
-        self._noted.append(_Noted("output", facts, decision, index, None, searched))
+        self._noted.append(_Noted("output", facts, decision, index, None, searched, judgement.unmet))
         return decision
 
     def receipt(self, more: Mapping[str, Fact]) -> Decision:
@@ -189,12 +206,16 @@ class Rulings:
     def again_after(self, decision: Decision, answer: GovernedAnswer) -> Again:
         """The same after a rule over the whole answer did."""
         self.retried(retrying(decision))
-        reminding = [action for action in decision.retries if isinstance(action, RetryWithReminder)]
-        shown = any(action.keep_partial for action in reminding)
+        reminding = [
+            (one.action, self._unmet.get(f"{one.policy}/{one.rule}", ()))
+            for one in decision.kept
+            if isinstance(one.action, RetryWithReminder)
+        ]
+        shown = any(action.keep_partial for action, _ in reminding)
         return Again(
             constraints=tuple(action.to for action in decision.retries if isinstance(action, Reroute)),
-            kept="".join(answer.written.text) if shown else "",
-            reminders=tuple(action.text for action in reminding),
+            kept=answer.written.text if shown else "",
+            reminders=tuple(reminder(action.text, unmet) for action, unmet in reminding),
         )
 
     def records(self) -> tuple[Ruling, ...]:
@@ -256,6 +277,7 @@ class Rulings:
             phase=noted.phase,
             searched=noted.searched,
             unavailable=tuple(sorted(noted.facts.unavailable.items())),
+            unmet=tuple((name, tuple(map(_short, wrong))) for name, wrong in sorted(noted.unmet.items())),
             withheld=tuple(sorted(withheld)),
         )
 
@@ -325,6 +347,13 @@ def _asked(rule: Compiled, caught: Caught) -> tuple[Proposal, ...]:
         asked = tuple(one for one in asked if RANKS[one.effect] == 0)
     span = Span(channel=caught.channel, start=caught.start, end=caught.end)
     return tuple(msgspec.structs.replace(one, span=span) for one in asked)
+
+
+def _short(unmet: Unmet) -> Unmet:
+    """Without more of a tool's name than a name has: a model may make one up."""
+    if unmet.tool is None or len(unmet.tool) <= WORD_CHARS_MAX:
+        return unmet
+    return msgspec.structs.replace(unmet, tool=unmet.tool[:WORD_CHARS_MAX])
 
 
 def _is_content(name: str, fact: Fact) -> bool:

@@ -35,14 +35,13 @@ def texts_of(channel: Channel, written: Written) -> Iterator[str | Unsearched]:
     """What a channel of a rule looks at."""
     match channel.channel:
         case "text":
-            yield "".join(written.text)
+            yield from ("".join(choice.text) for _, choice in sorted(written.choices.items()))
         case "reasoning":
-            yield "".join(written.reasoning)
+            yield from ("".join(choice.reasoning) for _, choice in sorted(written.choices.items()))
         case "tool_arguments":
-            for call in written.calls.values():
-                if globs.matches(channel.tool or "*", call.name):
-                    arguments = "".join(call.arguments)
-                    yield arguments if channel.pointer is None else _pointed(arguments, channel.pointer)
+            for call in (call for answer in written.answers for call in answer.calls):
+                if globs.matches(channel.tool or "*", call.tool):
+                    yield call.arguments if channel.pointer is None else _pointed(call.arguments, channel.pointer)
 
 
 def _pointed(arguments: str, pointer: str) -> str | Unsearched:

@@ -32,6 +32,12 @@ ACTIONS_MAX: Final = 16
 
 PRIORITY_MAX: Final = 1000
 
+ALTERNATIVES_MAX: Final = 8
+"""Forms that one rule accepts an answer in."""
+
+REQUIREMENTS_MAX: Final = 64
+"""Semantic rules of one alternative."""
+
 Value: TypeAlias = str | int | bool
 """What a field is compared with; decimals are normalised texts such as `0.25`."""
 
@@ -207,6 +213,57 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     age_ms_max: Count | None = None
     """Milliseconds that the oldest held character may wait. Unset: 2000; without bound for `mode: full`."""
     on_cap: Literal["fail_closed", "release_and_flag"] = "fail_closed"
+
+
+# Whole answers
+
+
+class Requirement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What must hold of one value in an answer, beyond its schema."""
+
+    pointer: str
+    """A JSON pointer such as `/confidence`; empty for the whole value."""
+    test: Comparison
+    over: Literal["value", "any", "all"] = "value"
+    """For lists: `any` item passes, or `all` do."""
+    negated: bool = False
+    """The comparison must not hold."""
+    why: str = ""
+    """The reason, said to the model behind what must hold."""
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One form in which a JSON answer is accepted."""
+
+    name: Name = "value"
+    schema: str | None = None
+    """A JSON Schema (2020-12), kept as canonical JSON text; unset: any value."""
+    where: tuple[Requirement, ...] = ()
+    """What must hold of a value that the schema admits, in the author's order."""
+
+
+Fenced: TypeAlias = Literal["refuse", "accept"]
+"""Whether a Markdown code fence around the whole answer is taken off before it is judged."""
+
+
+class JsonExpectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="syntax", tag="json"):
+    """The answer is one JSON value, in one of the alternatives; without any, every JSON value does."""
+
+    any_of: tuple[Alternative, ...] = ()
+    fenced: Fenced = "refuse"
+    """`accept`: a Markdown code fence around the whole answer is taken off before it is judged."""
+
+
+class XmlExpectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="syntax", tag="xml"):
+    """The answer is one well-formed XML document without a document type."""
+
+    fenced: Fenced = "refuse"
+    """`accept`: a Markdown code fence around the whole answer is taken off before it is judged."""
+    root: str | None = None
+    """The name of its root element, as written; any where unset."""
+
+
+Expectation: TypeAlias = JsonExpectation | XmlExpectation
 
 
 # Actions, weakest first
@@ -413,9 +470,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     why: str
     """The reason, for whoever meets the rule."""
     on: tuple[Channel, ...] = ()
-    """What `match` looks at, in phases that have channels."""
+    """What `match` or `expect` looks at, in phases that have channels; for `expect`, the text where unset."""
     match: Comparison | None = None
     """What must be found on a channel."""
+    expect: Expectation | None = None
+    """What a whole answer must be: the rule fires where it is not."""
     when: Condition | None = None
     """What must hold of the phase's fields; unset: always."""
     unless: tuple[Exempt, ...] = ()

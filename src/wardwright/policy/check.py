@@ -102,7 +102,7 @@ def _finding(
 def _alone(rule: Compiled) -> Iterator[Finding]:
     if rule.boxes == ():
         yield _finding("P01", f"`{rule.name}` can never fire: its condition contradicts itself", rule)
-    elif not rule.patterns and changes(rule.rule) and boxes(rule.node, holds=False) == []:
+    elif not rule.channels and changes(rule.rule) and boxes(rule.node, holds=False) == []:
         yield _finding(
             "P02", f"`{rule.name}` always fires", rule, hint="add a `when`, or accept that every call meets it"
         )
@@ -209,7 +209,8 @@ def _subsumed(rules: Sequence[Compiled]) -> Iterator[Finding]:
             if rule is other or rule.rule.then != other.rule.then or other.rule.priority < rule.rule.priority:
                 continue
             if (
-                (rule.rule.match, rule.rule.on) != (other.rule.match, other.rule.on)
+                (rule.rule.match, rule.rule.expect, rule.rule.on)
+                != (other.rule.match, other.rule.expect, other.rule.on)
                 or not rule.boxes
                 or other.boxes is None
             ):

@@ -23,40 +23,52 @@ from wardwright.contracts.decode import Located
 from wardwright.contracts.policy import (
     Action,
     ActionName,
+    Alternative,
     Annotate,
     Block,
+    Channel,
     Comparison,
     Condition,
     Either,
     Every,
     InjectReminder,
+    JsonExpectation,
     Leaf,
     MacroUse,
     Negation,
     PolicyContract,
+    Requirement,
     RetryWithReminder,
     Rewrite,
     Rule,
     State,
     Value,
+    XmlExpectation,
     effect_of,
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
-from wardwright.contracts.wording import either
+from wardwright.contracts.wording import either, shown_key
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.policy.answer_schema import Schema, SchemaRefused
+from wardwright.policy.answer_schema import admit as admit_schema
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
 from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
+from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
 from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.regions import Box, meet
+from wardwright.policy.requirements import Required, required
 
 INDETERMINATE_CODE: Final = "policy_indeterminate"
 """The code and label of a rule that could not be told."""
 
 STATE: Final = "state."
+TEXT: Final = Channel(channel="text")
+"""What `expect` judges where its rule does not say."""
+
 _COUNTED: Final = ("count", "sum", "distinct")
 """Measures that are numbers."""
 
@@ -76,6 +88,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that its condition reads."""
     patterns: tuple[Pattern, ...]
     """What it searches its channels for; empty where it does not search."""
+    expecting: Expecting | None
+    """What its channels must be as wholes; None where it expects nothing."""
     proposals: tuple[Proposal, ...]
     """When it fires."""
     untold: tuple[Proposal, ...]
@@ -96,6 +110,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         return self.document.place(self.path)
 
     @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What it searches or judges."""
+        return self.rule.on or ((TEXT,) if self.expecting is not None else ())
+
+    @property
     def shadow(self) -> bool:
         return self.rule.enforce == "shadow"
 
@@ -111,7 +130,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     reads: Mapping[str, frozenset[str]]
     """By phase, what its rules read: facts need hold nothing else."""
     plain: Mapping[str, tuple[tuple[Check, Compiled], ...]]
-    """By phase, the rules that search nothing, each behind its check: the loop over them is the hot path."""
+    """By phase, the rules that look at no channel, each behind its check: the loop over them is the hot path."""
     keeping: frozenset[str]
     """Phases whose checks keep something in the snapshot, such as a text case folded."""
 
@@ -121,6 +140,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def searching(self, phase: str) -> Iterator[Compiled]:
         """The rules that search channels."""
         return (rule for rule in self.of(phase) if rule.patterns)
+
+    def expecting(self, phase: str) -> Iterator[Compiled]:
+        """The rules that judge whole channels."""
+        return (rule for rule in self.of(phase) if rule.expecting is not None)
 
     def every(self) -> Iterator[Compiled]:
         for rules in self.rules.values():
@@ -157,7 +180,10 @@ def compile_policies(
         phases=by_name,
         rules=grouped,
         reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
-        plain={name: tuple((rule.check, rule) for rule in some if not rule.patterns) for name, some in grouped.items()},
+        plain={
+            name: tuple((rule.check, rule) for rule in some if not rule.patterns and rule.expecting is None)
+            for name, some in grouped.items()
+        },
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
 
@@ -206,6 +232,7 @@ class _Compiler:
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
         patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        expecting = self._expecting(rule, phase, f"{path}.expect")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
         node: Node = AllOf((*parts, *(Inverse(one) for one in exempts))) if exempts else parts[0] if parts else ALWAYS
@@ -222,6 +249,7 @@ class _Compiler:
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
             patterns=patterns,
+            expecting=expecting,
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
@@ -307,6 +335,62 @@ class _Compiler:
             except PatternRefused as refused:
                 self._refuse("policy_pattern", refused.reason, path, refused.fix)
 
+    # Judging whole answers
+
+    def _expecting(self, rule: Rule, phase: Phase, path: str) -> Expecting | None:
+        if rule.expect is None:
+            return None
+        if not phase.whole:
+            whole = [one.name for one in self._phases.values() if one.whole]
+            hint = f"the phase {either(whole)} has whole answers" if whole else None
+            self._refuse("policy_field", f"there is no whole answer in the phase `{phase.name}`", path, hint)
+            return None
+        match rule.expect:
+            case XmlExpectation(root=root, fenced=fenced):
+                return XmlExpecting(root, fenced)
+            case JsonExpectation(any_of=alternatives, fenced=fenced):
+                forms = [self._form(one, f"{path}.any_of[{index}]") for index, one in enumerate(alternatives)]
+                return JsonExpecting(tuple(forms), fenced)
+
+    def _form(self, one: Alternative, path: str) -> Form:
+        where = [self._required(each, f"{path}.where[{index}]") for index, each in enumerate(one.where)]
+        return Form(
+            one.name, self._schema(one.schema, f"{path}.schema"), tuple(one for one in where if one is not None)
+        )
+
+    def _schema(self, text: str | None, path: str) -> Schema | None:
+        if text is None:
+            return None
+        try:
+            return admit_schema(text)
+        except SchemaRefused as refused:
+            inside = "".join(f"[{step}]" if isinstance(step, int) else f".{shown_key(step)}" for step in refused.path)
+            self._refuse(refused.code, refused.reason, path + inside, refused.fix)
+            return None
+
+    def _required(self, requirement: Requirement, path: str) -> Required | None:
+        """A requirement's operands are compared as the JSON value that they meet, whatever its type."""
+        comparison, op = requirement.test, requirement.test.op
+        values = self._values(comparison)
+        detector = self._detector(str(values[0]), path) if op == "detector" else None
+        if op == "detector" and detector is None:
+            return None
+        test = Comparing(
+            op=op,
+            type="text",
+            values=values,
+            ignore_case=comparison.ignore_case,
+            patterns=tuple(self._admitted(map(str, values), comparison.ignore_case, path)) if op == "regex" else (),
+            detector=detector,
+        )
+        return required(requirement, test)
+
+    def _detector(self, name: str, path: str) -> Detector | None:
+        detector = self._detectors.get(name)
+        if detector is None:
+            self._refuse("policy_field", f"there is no detector `{name}`", path, did_you_mean(name, self._detectors))
+        return detector
+
     # Conditions
 
     def _node(self, condition: Condition, phase: Phase, path: str) -> Node:
@@ -341,10 +425,8 @@ class _Compiler:
         values = tuple(self._value(value, item, leaf.field, path) for value in self._values(leaf.test))
         detector = None
         if op == "detector":
-            detector = self._detectors.get(str(values[0]))
+            detector = self._detector(str(values[0]), path)
             if detector is None:
-                hint = did_you_mean(str(values[0]), self._detectors)
-                self._refuse("policy_field", f"there is no detector `{values[0]}`", path, hint)
                 return ALWAYS
         test = Comparing(
             op=op,
@@ -413,6 +495,11 @@ def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision
 def changes(rule: Rule) -> bool:
     """Whether a rule can change a call, rather than only speak of it."""
     return any(RANKS[effect_of(action)] > 0 for action in rule.then)
+
+
+def withholds(rule: Compiled) -> bool:
+    """Whether nothing of an answer may leave before this rule has judged the whole of it."""
+    return rule.expecting is not None and not rule.shadow and changes(rule.rule)
 
 
 # Between rules

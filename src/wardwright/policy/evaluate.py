@@ -47,8 +47,8 @@ class Unsearched(msgspec.Struct, frozen=True):
 def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | Unsearched] | None = None) -> Decision:
     """What the rules of a phase decide.
 
-    `found` are spans by the names of rules that search a channel and found something; without one such a rule is
-    silent.
+    `found` are spans by the names of rules that look at channels: what a searching rule found, or what is not as an
+    expecting rule wants it. Without one such a rule is silent.
     """
     view: View = dict(facts.known) if phase in policy.keeping else cast(View, facts.known)
     unavailable = facts.unavailable
@@ -67,7 +67,7 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | 
         if held is not False:
             spoke.append((rule, untold, None))
     if found:
-        for rule in policy.searching(phase):
+        for rule in (*policy.searching(phase), *policy.expecting(phase)):
             if rule.name in found:
                 came = found[rule.name]
                 held, untold = told(rule, facts, view)
@@ -114,6 +114,15 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
             (shadow if rule.shadow else proposals).extend(rule.untold)
             reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
     return Armed(rules=tuple(armed), decision=arbitrate(proposals, shadow, reasons))
+
+
+def awaited(policy: Policy, phase: str, facts: Facts) -> tuple[Compiled, ...]:
+    """Which expecting rules of a phase will judge the answer; where one of them `withholds`, it waits for them.
+
+    A rule whose condition cannot be told yet is among them. Before the answer, give what it will hold as unavailable.
+    """
+    view: View = dict(facts.known)
+    return tuple(rule for rule in policy.expecting(phase) if told(rule, facts, view)[0] is not False)
 
 
 def told(rule: Compiled, facts: Facts, view: View) -> tuple[bool | None, tuple[str, ...]]:
