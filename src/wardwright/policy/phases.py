@@ -48,6 +48,9 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """What rules here may propose."""
     channels: tuple[str, ...] = ()
     """What `match` may look at; empty where there is nothing to search."""
+    budgets: Literal["none", "before", "after"] = "none"
+    """What rules here know of declared budgets: `before` the call, with what calls in flight have reserved; `after`
+    it, what ended calls used, this one among them."""
 
     def field(self, name: str) -> Field | None:
         """The field of this name, of an open family too."""
