@@ -115,6 +115,7 @@ class Budgets:
 
     def __init__(self, claimants_max: int = CLAIMANTS_MAX) -> None:
         self._claimants_max = claimants_max
+        """At least 1."""
         self._ledgers: dict[tuple[str, str], Ledger] = {}
         """By tenant and meter."""
         self._now_us = 0

@@ -369,7 +369,8 @@ class _Compiler:
             message, hint = f"the phase `{phase.name}` has no field `{name}`", did_you_mean(name, phase.names())
             if elsewhere:
                 hint = f"the phase {either(elsewhere)} has it"
-            message, hint = budget_fields.unknown(name, phase) or (message, hint)
+            else:
+                message, hint = budget_fields.unknown(name, phase) or (message, hint)
             self._refuse("policy_field", message, path, hint)
         return field
 
