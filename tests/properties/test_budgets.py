@@ -21,7 +21,7 @@ START: Final = 20_000 * DAY_US + 12_345_678
 
 def limit(name: str, amount: int, window: Window, meter: str, *, per: str, of: str, blocks: bool = True) -> Limit:
     return Limit(
-        amount=amount, blocks=blocks, declared=False, denies=True, meter=f"p/{name}:{of}:{per}:{meter}",
+        amount=amount, blocks=blocks, declared=False, denies=True, fields=(), meter=f"p/{name}:{of}:{per}:{meter}",
         name=f"p/{name}", of=of, per=per, window=window,  # type: ignore[arg-type]
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from wardwright.contracts.budget import PREFIX, Budget, Declared, Per, Unit
+from wardwright.contracts.budget import FACTS, PREFIX, Budget, Declared, Per, Unit
 from wardwright.kernel.canonical import INTEGER_MAX
 from wardwright.kernel.usage import Rates, Usage
 from wardwright.limits.windows import Window, spelled, window_of
@@ -32,6 +32,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """A derived session does not count as one."""
     denies: bool
     """A call that does not say whose it is is refused, or its facts cannot be told."""
+    fields: tuple[tuple[str, str], ...]
+    """Its facts and the fields in which rules read them, such as `("left", "budget.spend.left")`."""
     meter: str
     """What is counted: `policy/name:of:per:window`."""
     name: str
@@ -39,11 +41,6 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     of: Unit
     per: Per
     window: Window
-
-    @property
-    def field(self) -> str:
-        """How its facts begin: `budget.<name>`."""
-        return PREFIX + self.name.partition("/")[2]
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +96,7 @@ def limit_of(policy: str, budget: Budget) -> Limit:
         blocks=budget.on_exceeded == "block",
         declared=budget.per == "session" and budget.session == "declared",
         denies=budget.missing == "deny",
+        fields=tuple((fact, f"{PREFIX}{budget.name}.{fact}") for fact in FACTS),
         meter=f"{policy}/{budget.name}:{budget.of}:{budget.per}:{spelled(window)}",
         name=f"{policy}/{budget.name}",
         of=budget.of,

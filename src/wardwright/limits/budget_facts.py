@@ -14,10 +14,9 @@ from typing import Final, assert_never
 
 import msgspec
 
-from wardwright.contracts.budget import FACTS
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Claims, Limit
-from wardwright.limits.budget_record import Charge
+from wardwright.limits.budget_record import Charge, Refused
 from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Held, Refusal, Standing, Unclaimed
 
 PPM: Final = 1_000_000
@@ -72,7 +71,7 @@ def facts_after(
 
 def _read(limit: Limit, reads: Container[str]) -> list[tuple[str, str]]:
     """Facts of a limit that rules read, and their fields."""
-    return [(fact, name) for fact in FACTS if (name := f"{limit.field}.{fact}") in reads]
+    return [pair for pair in limit.fields if pair[1] in reads]
 
 
 def _tell(
@@ -95,6 +94,28 @@ def _tell(
             facts.unavailable.update((name, f"cannot tell this {limit.per} from others") for _, name in fields)
         case _:
             assert_never(standing)
+
+
+def record_of(refusal: Refusal) -> Refused:
+    """A refusal as its receipt holds it."""
+    name = refusal.limit.name
+    match refusal:
+        case Exceeded():
+            return Refused(
+                asked=refusal.asked,
+                budget=name,
+                limit=refusal.limit.amount,
+                reason="exceeded",
+                reserved=refusal.reserved,
+                retry_after_s=refusal.retry_after_s,
+                used=refusal.used,
+            )
+        case Unclaimed():
+            return Refused(budget=name, reason="unclaimed")
+        case Crowded():
+            return Refused(budget=name, reason="crowded")
+        case _:
+            assert_never(refusal)
 
 
 def refused(refusal: Refusal) -> tuple[WardwrightError, int | None]:

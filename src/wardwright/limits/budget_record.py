@@ -5,7 +5,7 @@ Rule 1: members stand in alphabetical order, and user-named things are lists of 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -23,6 +23,23 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """Of the limit."""
     used: int | None
     """What ended calls used within the window, this one counted; None where it found no room."""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a budget refused a call, for its receipt: what the decision rested on. Members in alphabetical order."""
+
+    asked: int | None = None
+    """What the call would have reserved; the amounts are unset but for `exceeded`."""
+    budget: str
+    """`policy/name`."""
+    limit: int | None = None
+    reason: Literal["exceeded", "unclaimed", "crowded"]
+    reserved: int | None = None
+    """By calls in flight."""
+    retry_after_s: int | None = None
+    """What the caller was told."""
+    used: int | None = None
+    """By calls that ended, within the window."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -144,7 +144,7 @@ class Budgets:
             amount = estimate.of(limit.of)
             series = ledger.find(claim, now)
             if limit.blocks:
-                if ledger.crowded(series, now):
+                if (series is None or series.whole_from_us) and ledger.crowded(series, now):
                     return Crowded(limit)
                 held = 0 if series is None else series.used + series.reserved
                 if held + amount > limit.amount:
@@ -174,7 +174,7 @@ class Budgets:
             limit = part.limit
             amount = actual.of(limit.of)
             ledger = part.ledger if part.ledger.kept else self._ledger(reservation.tenant, limit.meter, limit.window)
-            total = ledger.count(part.claim, now, amount, now)
+            total = ledger.count(part.claim, now, amount, now, part.series)
             charges.append(Charge(amount=amount, claim=part.claim, meter=limit.meter, used=total))
         return tuple(charges)
 
@@ -272,17 +272,14 @@ class Budgets:
                 part.ledger.unreserve(part.series, reservation.lapse_s, part.amount, now)
 
 
-class _Part:
+class _Part(msgspec.Struct):
     """One budget of a reservation."""
 
-    __slots__ = ("amount", "claim", "ledger", "limit", "series")
-
-    def __init__(self, ledger: Ledger, limit: Limit, claim: str, amount: int, series: Series | None) -> None:
-        self.ledger = ledger
-        self.limit = limit
-        self.claim = claim
-        self.amount = amount
-        self.series = series
+    ledger: Ledger
+    limit: Limit
+    claim: str
+    amount: int
+    series: Series | None
 
 
 def _lapse_s(now: int, deadline_us: int) -> int:

@@ -52,12 +52,16 @@ class Ledger:
             series = self.series[claim] = Series(self._window, self.missed_until_us)
         return series
 
-    def count(self, claim: str, at_us: int, amount: int, now: int) -> int | None:
-        """Count what was used at an instant; what was used within the window then, or None where there is no room."""
+    def count(self, claim: str, at_us: int, amount: int, now: int, series: Series | None = None) -> int | None:
+        """Count what was used at an instant; what was used within the window then, or None where there is no room.
+
+        `series` is the claimant's as of now, where the caller has it at hand; it may have been dropped since.
+        """
         when = self._slice
         if not when.from_us <= at_us < when.until_us:
             when = self._slice = slice_at(self._window, at_us)
-        series = self.place(claim, now)
+        if series is None or not series.kept or now < self.missed_until_us:
+            series = self.place(claim, now)
         if series is None:
             if amount and when.leaves_us > self.missed_until_us:
                 self.missed_until_us = when.leaves_us

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from wardwright.contracts.budget import Budget, Within
 from wardwright.contracts.decode import decode
+from wardwright.contracts.difference import diff
 from wardwright.contracts.digest import canonical, digest, restored
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.refusal import ContractErrors
@@ -58,6 +59,20 @@ def test_a_default_that_is_spelled_out_changes_no_digest() -> None:
     spelled = text(missing="deny", on_exceeded="block", session="any", limit="25.0")
 
     assert digest(read(spelled)) == digest(read(text()))
+
+
+def test_a_changed_budget_is_told_by_its_name_and_member() -> None:
+    before, after = read(text()), read(text(limit="30", within="{calendar: day}"))
+
+    assert [(one.path, one.old, one.new) for one in diff(before, after)] == [
+        ("budgets[spend].limit", "`25`", "`30`"),
+        ("budgets[spend].within.age_s", "86,400", None),
+        ("budgets[spend].within.calendar", None, "`day`"),
+    ]
+    assert [one.sentence for one in diff(before, read(text(name="other")))] == [
+        "The budget `spend` was removed.",
+        "The budget `other` was added.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from wardwright.contracts.budget import FACTS, Budget, Within
 from wardwright.limits.allowance import Amounts, Claims, Limit, limit_of
-from wardwright.limits.budget_facts import facts_after, facts_before, refused
+from wardwright.limits.budget_facts import facts_after, facts_before, record_of, refused
+from wardwright.limits.budget_record import Refused
 from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Granted, Reservation, Unclaimed
 from wardwright.limits.windows import SECOND_US
 
@@ -157,6 +158,24 @@ def test_a_call_larger_than_the_whole_budget_is_told_so() -> None:
 
     assert error.message == "the call may use more than the whole budget `p/spend` per user"
     assert not error.worth_retrying(wait)
+
+
+def test_a_receipt_holds_what_a_refusal_rested_on() -> None:
+    budgets = Budgets()
+    budgets.settle(reserved(budgets, 600), Amounts(output_tokens=600), NOON)
+    reserved(budgets, 300)
+    refusal = budgets.reserve([limit()], ANN, Amounts(output_tokens=101), NOON, NOON)
+    assert isinstance(refusal, Exceeded)
+    record = record_of(refusal)
+
+    assert (record.budget, record.reason) == ("p/spend", "exceeded")
+    assert (record.used, record.reserved, record.asked, record.limit) == (600, 300, 101, 1000)
+    assert record.retry_after_s == refused(refusal)[1] == 1
+
+
+@pytest.mark.parametrize(("refusal", "reason"), [(Unclaimed(limit()), "unclaimed"), (Crowded(limit()), "crowded")])
+def test_a_receipt_names_the_reason_where_no_amounts_were_weighed(refusal: Unclaimed | Crowded, reason: str) -> None:
+    assert record_of(refusal) == Refused(budget="p/spend", reason=reason)  # type: ignore[arg-type]
 
 
 def test_a_caller_without_the_claim_is_told_what_to_send() -> None:
