@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wardwright.kernel import canonical
-from wardwright.limits.allowance import Amounts, Claims, Limit
+from wardwright.kernel.usage import Rates, Usage, cost_nano_usd
+from wardwright.limits.allowance import Amounts, Claims, Limit, upper_bound
 from wardwright.limits.budget_record import Charge, Entry, Snapshot
 from wardwright.limits.budgets import Budgets, Exceeded, Granted, Held, Reservation
 from wardwright.limits.windows import DAY_US, SECOND_US, Calendar, Rolling, Window, slice_at
@@ -151,6 +152,33 @@ def test_the_histories_meet_every_way_a_call_can_go() -> None:
     assert set(met) == {
         "granted", "settled", "late", "released", "never", "exceeded p/minute", "exceeded p/hour", "exceeded p/day",
     }  # fmt: skip
+
+
+# What a call may use at most
+
+prices = st.integers(0, 10**12)
+targets = st.lists(
+    st.builds(Rates, cache_write=prices, cached_input=prices, input=prices, output=prices, reasoning=prices), min_size=1
+)
+
+
+@given(SEEDS, targets, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 500_000), st.integers(1, 4))
+def test_no_answer_within_the_estimate_costs_more_than_was_reserved(
+    seed: int, rates: list[Rates], asked: int, answered: int, error_ppm: int, choices: int
+) -> None:
+    luck = Random(seed)
+    bound = upper_bound(
+        input_tokens=asked, error_ppm=error_ppm, output_tokens=answered, rates=rates, latency_ms=1, choices=choices
+    )
+    inputs = [luck.randint(0, asked + asked * error_ppm // 1_000_000) // 3 for _ in range(3)]
+    outputs = [luck.randint(0, answered * choices) // 2 for _ in range(2)]
+    usage = Usage(
+        input=inputs[0], cached_input=inputs[1], cache_write=inputs[2], output=outputs[0], reasoning=outputs[1]
+    )
+
+    assert cost_nano_usd(usage, luck.choice(rates)) <= bound.cost_usd
+    assert usage.input_total <= bound.input_tokens
+    assert usage.output_total <= bound.output_tokens
 
 
 # What is kept between runs

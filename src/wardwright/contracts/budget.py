@@ -26,6 +26,9 @@ Period: TypeAlias = Literal["day", "month"]
 
 Age: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=AGE_S_MAX)]
 
+EVERY_CALL: Final[frozenset[Per]] = frozenset({"model", "tenant"})
+"""Claimants that no call lacks."""
+
 PREFIX: Final = "budget."
 """How the fields of budgets begin."""
 

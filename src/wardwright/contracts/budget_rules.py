@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import msgspec
 
-from wardwright.contracts.budget import AMOUNT_MAX, BUDGETS_MAX, UNITS, Budget, Within
+from wardwright.contracts.budget import AMOUNT_MAX, BUDGETS_MAX, EVERY_CALL, UNITS, Budget, Within
 from wardwright.contracts.shapes import At, Reader
 from wardwright.kernel.usage import NANO_USD
 
@@ -26,6 +26,9 @@ def budget(reader: Reader, value: msgspec.Struct, at: At) -> None:
         reader.breaks(at.member("limit"), message, hint)
     if made.session == "declared" and made.per != "session":
         reader.breaks(at.member("session"), f"`session` means nothing under `per: {made.per}`", "remove it")
+    if made.missing == "skip" and made.per in EVERY_CALL:
+        message = f"`missing` means nothing under `per: {made.per}`: every call has one"
+        reader.breaks(at.member("missing"), message, "remove it")
 
 
 def within(reader: Reader, value: msgspec.Struct, at: At) -> None:

@@ -25,7 +25,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """One budget, ready to be asked. Another `amount` may stand in it than the contract's: a part that was leased."""
 
     amount: int
-    """The most, as a count of `of`; nano-USD for money."""
+    """The most, as a count of `of`; nano-USD for money. 0 only where a part of it was leased: nothing of it is left."""
     blocks: bool
     """A call that could pass it is refused."""
     declared: bool

@@ -82,8 +82,8 @@ def _tell(
             values = {
                 "used": used,
                 "left": max(limit.amount - used, 0),
-                "share_ppm": used * PPM // limit.amount,
-                "before_ppm": before * PPM // limit.amount,
+                "share_ppm": used * PPM // (limit.amount or 1),
+                "before_ppm": before * PPM // (limit.amount or 1),
             }
             facts.known.update((name, values[fact]) for fact, name in fields)
         case Unclaimed() if not limit.denies:

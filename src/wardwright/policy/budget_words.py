@@ -7,7 +7,7 @@ from typing import assert_never
 
 import msgspec
 
-from wardwright.contracts.budget import UNITS, Budget, Declared, Within
+from wardwright.contracts.budget import EVERY_CALL, UNITS, Budget, Declared, Within
 from wardwright.policy.compiler import Policy
 
 
@@ -59,7 +59,7 @@ def _within(within: Within) -> str:
 
 
 def _otherwise(budget: Budget) -> str:
-    if budget.per in ("tenant", "model"):
+    if budget.per in EVERY_CALL:
         return ""
     match budget.missing, budget.on_exceeded:
         case "skip", _:

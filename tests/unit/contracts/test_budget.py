@@ -92,6 +92,7 @@ def test_a_changed_budget_is_told_by_its_name_and_member() -> None:
         ({"why": '" "'}, "`why` is empty", "say what goes wrong without the budget", 11),
         ({"why": None}, "a budget needs `why`", "add `why: …`", 6),
         ({"session": "declared"}, "`session` means nothing under `per: user`", "remove it", 12),
+        ({"per": "tenant", "missing": "skip"}, "`missing` means nothing under `per: tenant`", "remove it", 12),
         ({"on_exceed": "fact"}, "a budget has no member `on_exceed`", "did you mean `on_exceeded`?", 12),
     ],
 )
