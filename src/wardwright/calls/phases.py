@@ -93,12 +93,14 @@ REQUEST: Final = Phase(
     doc="What the caller asks, before a route is chosen.",
     fields=_CALLER + _REQUEST + _TEXTS,
     actions=_SPEAKS | _ENDS | {"transform", "inject_reminder", "restrict_routes", "switch_model"},
+    budgets="before",
 )
 ROUTE: Final = Phase(
     name="route",
     doc="Which targets would be tried, before the first is.",
     fields=_CALLER + _REQUEST + _ROUTE,
     actions=_SPEAKS | _ENDS | {"restrict_routes"},
+    budgets="before",
 )
 STREAM: Final = Phase(
     name="stream",
@@ -120,6 +122,7 @@ RECEIPT: Final = Phase(
     doc="What happened, when it can no longer be changed.",
     fields=_CALLER + _REQUEST + _RECEIPT,
     actions=_SPEAKS,
+    budgets="after",
 )
 
 PHASES: Final = (REQUEST, ROUTE, STREAM, OUTPUT, RECEIPT)

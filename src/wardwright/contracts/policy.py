@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from wardwright.contracts.budget import Budget
 from wardwright.contracts.model import Count, Name
 
 FORMAT: Final = 1
@@ -511,6 +512,8 @@ class PolicyContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """By name, sorted."""
     state: tuple[State, ...] = ()
     """By name, sorted."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be used, by whom, in which time."""
 
 
 def effect_of(action: Action) -> ActionName:

@@ -12,7 +12,8 @@ from typing import Final, assert_never, cast
 
 import msgspec
 
-from wardwright.contracts import expectation_syntax, policy_syntax
+from wardwright.contracts import budget_rules, expectation_syntax, policy_syntax
+from wardwright.contracts.budget import Budget, Within
 from wardwright.contracts.model_rules import is_pattern
 from wardwright.contracts.policy import (
     CONDITION_DEPTH_MAX,
@@ -110,7 +111,8 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
     if policy.format != FORMAT:
         hint = f"this build reads format {FORMAT}; leave `format` out"
         reader.breaks(at.member("format"), f"format {policy.format} of policies is unknown", hint)
-    if not 1 <= len(policy.rules) <= RULES_MAX:
+    budget_rules.count(reader, policy.budgets, at.member("budgets"))
+    if not (0 if policy.budgets else 1) <= len(policy.rules) <= RULES_MAX:
         reader.breaks(at.member("rules"), f"a policy has 1 to {RULES_MAX} rules; this has {len(policy.rules)}")
     lists, macros = {one.name for one in policy.lists}, {one.name: one for one in policy.macros}
     places = [(f"macros[{index}].when", macro.when) for index, macro in enumerate(policy.macros)]
@@ -325,6 +327,7 @@ def _reminder(reader: Reader, value: msgspec.Struct, at: At) -> None:
 
 RULES: Final = Rules(
     nouns={
+        **budget_rules.NOUNS,
         PolicyContract: "a policy",
         Rule: "a rule",
         Alternative: "an alternative",
@@ -378,6 +381,8 @@ RULES: Final = Rules(
     },
     checks={
         PolicyContract: _contract,
+        Budget: budget_rules.budget,
+        Within: budget_rules.within,
         Rule: _rule,
         Channel: _channel,
         Hold: _hold,
@@ -408,6 +413,7 @@ RULES: Final = Rules(
         (PolicyContract, "rules"): ("rule", "id"),
         (Rule, "unless"): ("exception", "name"),
         (JsonExpectation, "any_of"): ("alternative", "name"),
+        (PolicyContract, "budgets"): ("budget", "name"),
     },
     sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to")}),
 )

@@ -101,6 +101,8 @@ CODES: Final[dict[str, Code]] = {
     "policy_blocked": Code(_POLICY, 403, _PERMISSION, "a rule refuses the request or the answer"),
     "policy_indeterminate": Code(_POLICY, 403, _PERMISSION, "a rule could not be told, and fails closed"),
     "route_refused": Code(_POLICY, 403, _PERMISSION, "the contract's guards or constraints leave no target"),
+    "budget_exceeded": Code(_POLICY, 429, _RATE, "the call could pass a budget; `Retry-After` says when it may not"),
+    "budget_unclaimed": Code(_POLICY, 403, _PERMISSION, "a budget counts by a claim that the call does not carry"),
     # upstreams
     "upstream_failed": Code(_UPSTREAM, 502, _SERVER, "every target that may serve this request failed"),
     "upstream_timeout": Code(_UPSTREAM, 504, _SERVER, "no target answered within its deadline"),
@@ -149,6 +151,10 @@ CODES: Final[dict[str, Code]] = {
 """Every code, in the order of the reference page."""
 
 
+RETRY_WAIT_S_MAX: Final = 60
+"""The longest `Retry-After` that SDKs obey."""
+
+
 class WardwrightError(Exception):
     """A failure with a name: a code from CODES, one sentence, where possible a place and a hint.
 
@@ -187,3 +193,8 @@ class WardwrightError(Exception):
         """Whether the same request may fare better later: what is not retryable is answered so that SDKs stop."""
         status = self.row.status
         return status in (408, 429) or (status >= 500 and self.row.fault in (Fault.UPSTREAM, Fault.US))
+
+    def worth_retrying(self, retry_after_s: int | None) -> bool:
+        """Whether a client should try again by itself, given the wait it is told. SDKs ignore waits past a minute and
+        come back after their own, much shorter ones."""
+        return self.retryable and (retry_after_s is None or retry_after_s <= RETRY_WAIT_S_MAX)

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from wardwright.contracts.budget import Declared
 from wardwright.contracts.decode import Located
 from wardwright.contracts.policy import (
     Action,
@@ -49,6 +50,7 @@ from wardwright.contracts.policy import (
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either, shown_key
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.policy import budget_fields
 from wardwright.policy.answer_schema import Schema, SchemaRefused
 from wardwright.policy.answer_schema import admit as admit_schema
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
@@ -133,6 +135,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """By phase, the rules that look at no channel, each behind its check: the loop over them is the hot path."""
     keeping: frozenset[str]
     """Phases whose checks keep something in the snapshot, such as a text case folded."""
+    budgets: tuple[Declared, ...] = ()
+    """Every budget that counts a call, by policy."""
 
     def of(self, phase: str) -> tuple[Compiled, ...]:
         return self.rules.get(phase, ())
@@ -157,33 +161,41 @@ def compile_policies(
     enforceable: frozenset[tuple[str, ActionName]] | None = None,
     measures: frozenset[str] = frozenset(),
     detectors: Mapping[str, Detector] = DETECTORS,
+    budgets: bool = True,
 ) -> Policy:
     """Raises ContractErrors with all that is wrong.
 
     `enforceable` are the pairs of phase and action that the caller can carry out; None: all that the phases allow.
-    `measures` are those of declared state that it can supply.
+    `measures` are those of declared state that it can supply; `budgets`: whether it keeps declared budgets.
     """
     found = sorted(documents, key=lambda document: document.value.name)
     by_name = {phase.name: phase for phase in phases}
     errors: list[WardwrightError] = []
     rules: list[Compiled] = []
     for document in found:
-        compiler = _Compiler(document, by_name, enforceable, measures, detectors, errors)
+        known = budget_fields.with_budgets(by_name, document.value.budgets)
+        compiler = _Compiler(document, known, enforceable, measures, detectors, errors)
         rules.extend(compiler.rules())
+        if document.value.budgets and not budgets:
+            message = f"this build keeps no budgets, and `{document.value.name}` declares them"
+            errors.append(WardwrightError("policy_unenforceable", message, place=document.place("budgets")))
+    errors.extend(budget_fields.clashes(found))
     errors.extend(_ambiguities(rules))
     errors.extend(_echoes(rules))
     if errors:
         raise ContractErrors(in_order(errors))
+    counted = budget_fields.declared(found)
     grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
     return Policy(
         names=tuple(document.value.name for document in found),
-        phases=by_name,
+        phases=budget_fields.with_budgets(by_name, (one.budget for one in counted)),
         rules=grouped,
         reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
         plain={
             name: tuple((rule.check, rule) for rule in some if not rule.patterns and rule.expecting is None)
             for name, some in grouped.items()
         },
+        budgets=counted,
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
 
@@ -444,10 +456,12 @@ class _Compiler:
         field = phase.field(name)
         if field is None:
             elsewhere = [other.name for other in self._phases.values() if other.field(name) is not None]
-            hint = did_you_mean(name, phase.names())
+            message, hint = f"the phase `{phase.name}` has no field `{name}`", did_you_mean(name, phase.names())
             if elsewhere:
                 hint = f"the phase {either(elsewhere)} has it"
-            self._refuse("policy_field", f"the phase `{phase.name}` has no field `{name}`", path, hint)
+            else:
+                message, hint = budget_fields.unknown(name, phase) or (message, hint)
+            self._refuse("policy_field", message, path, hint)
         return field
 
     def _state(self, name: str, path: str) -> Field | None:

@@ -50,6 +50,9 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """What `match` may look at; empty where there is nothing to search."""
     whole: bool = False
     """Its channels are complete, so that `expect` may judge them."""
+    budgets: Literal["none", "before", "after"] = "none"
+    """What rules here know of declared budgets: `before` the call, with what calls in flight have reserved; `after`
+    it, what ended calls used, this one among them."""
 
     def field(self, name: str) -> Field | None:
         """The field of this name, of an open family too."""
