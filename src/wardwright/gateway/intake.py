@@ -55,9 +55,9 @@ class Intake:
     """What is known of a request so far."""
 
     __slots__ = (
-        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
-        "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind",
-        "members", "retries", "rulings", "stream", "tenant",
+        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_secret", "_variant", "calibration_ppm",
+        "caller", "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key",
+        "kind", "members", "retries", "rulings", "stream", "tenant",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None) -> None:
@@ -85,12 +85,13 @@ class Intake:
         self._found: Survey | None = None
         self._members: Members = {}
         self._preamble = self._postscript = False
+        self._secret: Keyed | None = None
         self._variant: Variant | None = None
 
     def read(self, secret: Keyed) -> None:
         """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and
         `invalid_header`."""
-        body = self._body
+        body, self._secret = self._body, secret
         self.digest = secret.digest(body).hex()
         if self.kind == "chat":
             self._members, chat = decode_chat(body)
@@ -155,9 +156,10 @@ class Intake:
 
     def asked(self, facts: RouteFacts) -> Asked:
         """The request as rules read it."""
-        head, contract = self.head, self.contract
+        head, contract, secret = self.head, self.contract, self._secret
         assert head is not None
         assert contract is not None
+        assert secret is not None
         return Asked(
             bytes=len(self._body),
             caller=self.caller,
@@ -166,8 +168,10 @@ class Intake:
             head=head,
             hops=self.hops,
             input_tokens=facts.input_tokens,
+            messages=self._members.get("messages"),
             model=contract.name,
             retries=self.retries,
+            secret=secret,
         )
 
     def switched(self, version: Version, calibrations: Mapping[str, int], facts: RouteFacts) -> RouteFacts:
