@@ -35,10 +35,25 @@ def test_the_examples_need_no_key_and_no_network(examples: Gathered) -> None:
 
 def test_each_example_shows_its_own_route(examples: Gathered) -> None:
     assert {name: described(one.value.route) for name, one in examples.models.items()} == {
+        "ambiguous-success": "coder",
         "coding-balanced": "alloy(swift, cascade(steady, reviewer))",
+        "credential-redaction": "cascade(fast, reviewed)",
+        "deprecated-api": "coder",
+        "json-contract": "screener",
         "local-first-private": "guard(data_class private or restricted: local, otherwise cascade(local, hosted))",
         "long-context-safe": "dispatcher(small, medium, large)",
+        "partial-alloy-ladder": "alloy(quick, careful, thorough)",
+        "private-helpdesk": "cascade(hosted, local)",
+        "prompt-experiment": "coder",
+        "spend-and-uncertainty": "cascade(large, small)",
+        "tool-loop-brake": "coder",
     }
+
+
+def test_every_shipped_policy_but_the_one_on_output_governs_a_model(examples: Gathered) -> None:
+    named = {name for model in examples.models.values() for name in model.value.policies}
+
+    assert set(examples.policies) - named == {"output-budget"}
 
 
 def test_one_member_of_the_alloy_always_fails(examples: Gathered) -> None:
