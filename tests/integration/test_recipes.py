@@ -31,7 +31,7 @@ class Desk:
 
     def ask(self, *messages: Any, **members: Any) -> str:
         """The text of a whole answer."""
-        asked = [{"role": "user", "content": one} if isinstance(one, str) else one for one in messages]
+        asked: list[Any] = [{"role": "user", "content": one} if isinstance(one, str) else one for one in messages]
         answer = self._client.chat.completions.create(model=self._model, messages=asked, **members)
         return answer.choices[0].message.content or ""
 
@@ -257,7 +257,7 @@ def test_a_call_without_an_agent_is_refused_since_nobody_would_pay(open_desk: Op
 
 def test_each_conversation_keeps_its_arm_and_the_receipt_names_it(open_desk: OpenDesk) -> None:
     desk = open_desk("prompt-experiment")
-    arms = {}
+    arms: dict[str, str | None] = {}
     for task in [f"task {number}" for number in range(12)] * 2:
         desk.ask(task)
         receipt = desk.receipt()
