@@ -17,6 +17,7 @@ from wardwright.api import (
     metrics,
     models,
     openapi,
+    outcomes,
     providers,
     receipts,
     reload,
@@ -152,6 +153,20 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
         path="/v1/receipts",
         query=receipts.PARAMETERS,
         summary="Find receipts",
+    ),
+    Operation(
+        access="serving",
+        answer=outcomes.Outcomes,
+        body=NoneType,
+        codes=("scope_missing",),
+        description="Counts, shares, cost, tokens and latencies of the calls that meet the filters, by what they have "
+        "in common, such as the variant of a prompt experiment. Who sees which calls is as in the list.",
+        group="receipts",
+        handler=outcomes.group_receipts,
+        method="GET",
+        path="/v1/receipts/groups",
+        query=outcomes.GROUP_PARAMETERS,
+        summary="Group receipts by one of their members",
     ),
     Operation(
         access="serving",

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from wardwright.api.bodies import Bodies
+from wardwright.api.outcomes import Outcome
 from wardwright.api.receipts import Full
 from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
-from wardwright.cli.figures import counted, duration, instant, short, usd
+from wardwright.cli.figures import counted, duration, instant, share, short, usd
 from wardwright.kernel.usage import Usage
 
 BAR_CELLS: Final = 24
@@ -33,6 +34,23 @@ def row(summary: Summary) -> tuple[str, ...]:
         usd(summary.cost_nano_usd),
         duration(summary.total_us),
         summary.receipt,
+    )
+
+
+OUTCOME_HEADERS: Final = ("CALLS", "COMPLETED", "TOKENS", "COST", "P50", "P95")
+
+
+def outcome_row(outcome: Outcome) -> tuple[str, ...]:
+    """One group of calls, in the columns of OUTCOME_HEADERS behind what they have in common."""
+    value = outcome.value
+    return (
+        "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value),
+        str(outcome.calls),
+        share(round(outcome.completed_ppm, -3)),
+        f"{outcome.input_tokens}+{outcome.output_tokens}",
+        usd(outcome.cost_nano_usd),
+        duration(outcome.total_p50_us),
+        duration(outcome.total_p95_us),
     )
 
 
