@@ -90,6 +90,15 @@ CODES: Final[dict[str, Code]] = {
     "origin_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access refuses calls from foreign web pages"),
     # policy
     "route_refused": Code(_POLICY, 403, _PERMISSION, "the contract's guards or constraints leave no target"),
+    "approval_required": Code(_POLICY, 403, _PERMISSION, "a person must approve this request before it runs"),
+    "approval_denied": Code(_POLICY, 403, _PERMISSION, "a person denied this request"),
+    "approval_expired": Code(_POLICY, 403, _PERMISSION, "the approval ran out before the request came again"),
+    "approval_spent": Code(_POLICY, 403, _PERMISSION, "the approval was for one run, and that has been had"),
+    "approval_mismatch": Code(_POLICY, 403, _PERMISSION, "the approval is for another request or another rule"),
+    "approval_not_found": Code(_CALLER, 404, _INVALID, "no approval with this id is yours to use"),
+    "approval_settled": Code(_CALLER, 409, _INVALID, "the approval was decided, used or expired already"),
+    "approvals_full": Code(_POLICY, 429, _RATE, "too many requests of this tenant wait for approval"),
+    "alert_sink_full": Code(_POLICY, 429, _RATE, "a rule must alert somebody, and the sink takes no more alerts"),
     # upstreams
     "upstream_failed": Code(_UPSTREAM, 502, _SERVER, "every target that may serve this request failed"),
     "upstream_timeout": Code(_UPSTREAM, 504, _SERVER, "no target answered within its deadline"),
@@ -126,12 +135,15 @@ CODES: Final[dict[str, Code]] = {
     "extra_missing": Code(_CALLER, 400, _INVALID, "an optional part that this needs is not installed"),
     "settings_invalid": Code(_CALLER, 400, _INVALID, "a setting has the wrong type or value"),
     "key_not_found": Code(_CALLER, 404, _INVALID, "no serving key with that id"),
+    "alert_not_found": Code(_CALLER, 404, _INVALID, "no undelivered alert with that id, or no room for it"),
     "usage": Code(_CALLER, 400, _INVALID, "the command line cannot be understood"),
     # journal
     "journal_broken": Code(_US, 500, _SERVER, "a chain of the journal does not verify"),
     "journal_incomplete": Code(_US, 500, _SERVER, "a chain of the journal has no closing checkpoint"),
     "journal_locked": Code(_US, 409, _SERVER, "another process holds this state directory"),
     "journal_write": Code(_US, 503, _SERVER, "a record could not be written"),
+    "lease_lost": Code(_US, 409, _SERVER, "a job was leased anew before its worker settled it"),
+    "queue_broken": Code(_US, 500, _SERVER, "the work queue's file cannot be read or written"),
     "record_invalid": Code(_US, 500, _SERVER, "a record holds a value that canonical JSON does not allow"),
     "server_unreachable": Code(_US, 503, _SERVER, "no running gateway answers at that address"),
 }
