@@ -1,11 +1,11 @@
 """Work that outlives the process: what a queue holds, and what it promises.
 
-Rule 1: a job is named by its lane and key. A key that the lane knows, finished jobs too as long as they are remembered,
-is not taken a second time.
-Rule 2: whoever leases a job gets a fencing token, larger than every token before it, over restarts too. A lease that ran
-out, or was overtaken, settles nothing: `lease_lost`.
-Rule 3: delivery is at least once. A job whose worker vanished is leased again when the lease runs out, or as soon as the
-queue is opened anew.
+Rule 1: a job is named by its lane and key. A key that the lane knows, finished jobs too as long as they are
+remembered, is not taken a second time.
+Rule 2: whoever leases a job gets a fencing token, larger than every token before it, over restarts too. A lease that
+was overtaken settles nothing: `lease_lost`.
+Rule 3: delivery is at least once. A job whose worker vanished is leased again when the lease runs out, or as soon as
+the queue is opened anew.
 Rule 4: a lane is bounded: so many unfinished jobs, so many dead ones, so many that are remembered as done.
 Rule 5: `put` and `bury` answer at once and never wait for a disk; what they took is durable when `on_durable` says so,
 or once `drain` has returned.

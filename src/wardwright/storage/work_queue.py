@@ -38,8 +38,8 @@ _BUSY_S: Final = 10.0
 
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS epoch (only INTEGER PRIMARY KEY CHECK (only = 1), value INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS jobs (lane TEXT NOT NULL, key TEXT NOT NULL, job BLOB NOT NULL,"
-    " PRIMARY KEY (lane, key)) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS jobs (
+        lane TEXT NOT NULL, key TEXT NOT NULL, job BLOB NOT NULL, PRIMARY KEY (lane, key)) WITHOUT ROWID""",
 )
 _PUT: Final = "INSERT INTO jobs VALUES (?, ?, ?) ON CONFLICT (lane, key) DO UPDATE SET job = excluded.job"
 _DROP: Final = "DELETE FROM jobs WHERE lane = ? AND key = ?"

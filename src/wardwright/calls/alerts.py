@@ -1,0 +1,72 @@
+"""What a rule tells somebody about one call: the document that sinks deliver.
+
+Rule 1: it holds no text of the caller or the model: what the rule says of itself, and who called.
+Rule 2: its id is made from the receipt's id, the rule and the words, so that one call tells one sink the same thing
+once, and two calls that go wrong alike tell it twice.
+Rule 3: members stand in alphabetical order and hold canonical values only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from wardwright.calls.receipt import Caller
+from wardwright.journal.sinks import Letter
+from wardwright.kernel import canonical
+
+FORMAT: Final = 1
+ID_HEX_DIGITS: Final = 28
+
+Severity: TypeAlias = Literal["info", "warning", "critical"]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert. Sinks receive it as JSON, with its `id`."""
+
+    at: int
+    """µs since the epoch; when it was raised."""
+    caller: Caller
+    """Who called, as far as anyone said so."""
+    message: str
+    """The rule's own words."""
+    model: str
+    """The contract's name."""
+    phase: str
+    """Of the call, in which the rule decided."""
+    policy: str
+    receipt: str
+    """The id of the call's receipt."""
+    rule: str
+    severity: Severity
+    sink: str
+    """The name of the sink that it is for."""
+    why: str
+    """Why the rule exists."""
+
+    @property
+    def id(self) -> str:
+        """`alt_…`: the same for the same receipt, rule, sink, severity and message."""
+        named = [self.receipt, self.policy, self.rule, self.sink, self.severity, self.message]
+        return "alt_" + hashlib.sha256(canonical.encode(named)).hexdigest()[:ID_HEX_DIGITS]
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as it is sent."""
+
+    alert: Alert
+    format: int
+    id: str
+
+
+def letter_of(alert: Alert) -> Letter:
+    """The alert as sinks take it."""
+    id_ = alert.id
+    return Letter(body=canonical.encode(_Document(alert=alert, format=FORMAT, id=id_)), id=id_)
+
+
+def alert_in(body: bytes) -> Alert:
+    """The alert of a letter. Raises msgspec.MsgspecError for what is none."""
+    return msgspec.json.decode(body, type=_Document).alert
