@@ -13,9 +13,9 @@ from wardwright.kernel.errors import WardwrightError
 from wardwright.sinks.jsonl import JsonlFile
 
 
-def deliver(folder: Path, *bodies: bytes, **settings: int) -> Path:
+def deliver(folder: Path, *bodies: bytes, bytes_max: int = 1_000_000) -> Path:
     async def run() -> Path:
-        sink = JsonlFile(JsonlSink(name="default", path="alerts.jsonl", **settings), folder)
+        sink = JsonlFile(JsonlSink(name="default", path="alerts.jsonl", bytes_max=bytes_max), folder)
         await sink.open()
         for body in bodies:
             await sink.deliver(Letter(body=body, id="alt_1"))
