@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import wardwright
 from wardwright.contracts.digest import digest, restored
@@ -27,9 +27,12 @@ from wardwright.journal.entry import Chain, Entry, Writer
 from wardwright.journal.status import ChainStatus, IndexStatus, JournalStatus, Pulse
 from wardwright.journal.store import Blobs, Index
 from wardwright.journal.verify import Verdict
+from wardwright.journal.work_queue import Job
 from wardwright.kernel.errors import WardwrightError
 from wardwright.providers import tokenizer
 from wardwright.runtime import forgetting
+from wardwright.runtime.alerts import Alerts, SinkPulse, alert_jobs
+from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.journal import Journal, chain_status, index_of, verified
@@ -37,7 +40,7 @@ from wardwright.runtime.library import Library
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Upstreams
-from wardwright.runtime.wiring import control_records, posture_of
+from wardwright.runtime.wiring import WORK_FILE, control_records, posture_of
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.export import export
@@ -45,6 +48,7 @@ from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import TenantKeys as StoredTenantKeys
 from wardwright.storage.keys import identity
 from wardwright.storage.reader import SegmentReader
+from wardwright.storage.work_queue import SqliteWorkQueue, stored_jobs
 
 NODE_FILE: Final = "node.json"
 """What every state directory holds once a gateway or a change has used it."""
@@ -60,6 +64,7 @@ class Offline:
     def __init__(
         self,
         *,
+        alerts: Alerts | StoredAlerts,
         captures: Captures,
         index: Index,
         journal: Journal | StoredJournal,
@@ -71,9 +76,11 @@ class Offline:
         luck = SystemLuck()
         self.admin_token_hash: str | None = None
         """Set by whoever asks on behalf of this process's user."""
+        self.alerts = alerts
         self.build = wardwright.__version__
         self.captures = captures
         self.clock = SystemClock()
+        self.approvals = ApprovalDesk(clock=self.clock, luck=luck, writer=writer)
         self.connections = 0
         self.draining = False
         self.index = index
@@ -116,7 +123,9 @@ class Offline:
 
     async def restore(self, reader: SegmentReader) -> None:
         """Serve what the control chain says, over the providers that were stored last."""
-        self.control.restore(control_records(reader))
+        records = tuple(control_records(reader))
+        self.approvals.restore(records)
+        self.control.restore(records)
         providers: dict[str, Provider] = {}
         for name, key in self.control.activations.providers.items():
             data = self.store.get(key)
@@ -143,8 +152,19 @@ class Offline:
 class Changing(Offline):
     """An offline gateway that holds the writer's lock."""
 
-    def __init__(self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys) -> None:
+    def __init__(
+        self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys, work: SqliteWorkQueue
+    ) -> None:
         super().__init__(
+            alerts=Alerts(
+                work,
+                {},
+                clock=SystemClock(),
+                luck=SystemLuck(),
+                report=self.report,
+                spawn=_nobody_delivers,
+                writer=journal.writer,
+            ),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -168,6 +188,7 @@ async def reading(state: Path) -> AsyncIterator[Offline]:
     journal.index.open()
     try:
         offline = Offline(
+            alerts=StoredAlerts(alert_jobs(stored_jobs(state / WORK_FILE))),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -187,13 +208,20 @@ async def changing(state: Path) -> AsyncIterator[Offline]:
     clock, luck = SystemClock(), SecretLuck()
     node = identity(state, now_us=clock.now_us(), luck=luck)
     journal = Journal(state, node, SETTINGS, clock)
-    journal.open(asyncio.get_running_loop(), address=None)
+    loop = asyncio.get_running_loop()
+    journal.open(loop, address=None)
+    work = SqliteWorkQueue(state / WORK_FILE, clock=clock)
     try:
-        offline = Changing(state, journal, contract_blobs(state), StoredTenantKeys(state, luck))
+        work.open(loop)
+        offline = Changing(state, journal, contract_blobs(state), StoredTenantKeys(state, luck), work)
         await offline.restore(journal.reader)
         yield offline
+        await work.drain()
     finally:
-        await asyncio.to_thread(journal.close)
+        try:
+            await asyncio.to_thread(work.close)
+        finally:
+            await asyncio.to_thread(journal.close)
 
 
 @asynccontextmanager
@@ -201,6 +229,7 @@ async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
     """What contract files would serve, drafts too. Draws come out as in the state directory where there is one."""
     journal = StoredJournal(state)
     offline = Offline(
+        alerts=StoredAlerts(()),
         captures=CaptureFiles(state),
         index=journal.index,
         journal=journal,
@@ -224,6 +253,30 @@ def require_state(state: Path) -> None:
             f"no gateway has run with the state directory `{state}`",
             hint="`wardwright serve` makes it; `--state` or WARDWRIGHT_STATE name another",
         )
+
+
+class StoredAlerts:
+    """Alerts that nobody delivers now. Implements `api.front.Alerts`."""
+
+    def __init__(self, jobs: tuple[Job, ...]) -> None:
+        self._jobs = jobs
+
+    def jobs(self) -> tuple[Job, ...]:
+        return self._jobs
+
+    def pulse(self) -> tuple[SinkPulse, ...]:
+        return ()
+
+    async def retry(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        raise WardwrightError("journal_locked", "this process only reads")
+
+    async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        raise WardwrightError("journal_locked", "this process only reads")
+
+
+def _nobody_delivers(work: Coroutine[Any, Any, None]) -> None:
+    """No worker is started where no gateway runs."""
+    work.close()
 
 
 class StoredJournal:

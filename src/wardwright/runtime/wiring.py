@@ -112,6 +112,7 @@ class Runtime:
         `settings_invalid`.
         """
         loop = asyncio.get_running_loop()
+        sinks = sinks_of(self.settings, self.state, self._environment, self.clock, build=self.build)
         self.started_at = self.clock.now_us()
         secret_luck = SecretLuck()
         try:
@@ -153,7 +154,7 @@ class Runtime:
         self.approvals = ApprovalDesk(clock=self.clock, luck=luck, writer=self.journal.writer)
         self.alerts = Alerts(
             self.work,
-            sinks_of(self.settings, self.state, self._environment, self.clock, build=self.build),
+            sinks,
             clock=self.clock,
             luck=luck,
             report=self.report,
