@@ -74,7 +74,7 @@ class Receiver:
     let_go: threading.Event = field(default_factory=threading.Event)
     """Set it, and no reply waits any longer."""
     under_way: int = 0
-    under_way_max: int = 0
+    """Requests whose reply waits."""
     _guard: threading.Condition = field(default_factory=threading.Condition)
 
     @property
@@ -88,10 +88,15 @@ class Receiver:
             assert self._guard.wait_for(lambda: len(self.posted) >= count, timeout_s), f"{len(self.posted)} came"
             return list(self.posted)
 
+    def wait_until_busy(self, count: int, timeout_s: float = 20.0) -> None:
+        """Until so many requests wait for their reply; AssertionError if they do not come."""
+        with self._guard:
+            assert self._guard.wait_for(lambda: self.under_way >= count, timeout_s), f"{self.under_way} are under way"
+
     def answer(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
         with self._guard:
             self.under_way += 1
-            self.under_way_max = max(self.under_way_max, self.under_way)
+            self._guard.notify_all()
             reply = self.replies.popleft() if self.replies else self.default
         if reply.wait_s:
             self.let_go.wait(min(reply.wait_s, WAIT_S_MAX))

@@ -32,7 +32,10 @@ def list_(
     url: str | None,
     out: Output,
 ) -> None:
-    """List alerts, newest first: undelivered ones, dead letters, and those delivered lately."""
+    """List alerts, newest first.
+
+    Those that wait, dead letters, and those that were delivered lately.
+    """
     asked = {"state": delivery, "sink": sink, "receipt": receipt, "limit": str(limit)}
     query = {name: value for name, value in asked.items() if value is not None}
     with open_door(state, url) as door:

@@ -354,7 +354,7 @@ class _Desk:
                 rest_s = self._rest(after_s or 0.0)
                 if lease.job.attempts >= self.settings.attempts_max:
                     self._counts["dead_lettered"] += 1
-                    await self._queue.dead(lease, f"{why}, {lease.job.attempts} times")
+                    await self._queue.dead(lease, f"{why} (attempt {lease.job.attempts})")
                 else:
                     await self._queue.retry(lease, delay_s=rest_s, why=why)
             case _:

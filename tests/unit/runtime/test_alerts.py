@@ -220,7 +220,7 @@ def test_an_alert_that_failed_too_often_is_a_dead_letter() -> None:
             raised(world, 1)
             await world.until(lambda: world.alerts.pulse()[0].dead_lettered)
             (job,) = world.alerts.jobs()
-            assert (job.state_name, job.note, job.attempts) == ("dead", "HTTP 500, 3 times", 3)
+            assert (job.state_name, job.note, job.attempts) == ("dead", "HTTP 500 (attempt 3)", 3)
 
     run(play())
 
