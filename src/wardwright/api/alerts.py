@@ -83,7 +83,7 @@ class AlertViews(msgspec.Struct, frozen=True, kw_only=True):
     """Empty where no gateway runs."""
 
 
-class Picked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeadLetters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters are meant: those with these ids, or all."""
 
     all: bool = False
@@ -94,7 +94,7 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of this sink alone; with `all`."""
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLettersSettled(msgspec.Struct, frozen=True, kw_only=True):
     """What was done."""
 
     ids: tuple[str, ...]
@@ -124,17 +124,17 @@ async def list_alerts(ask: Ask[None]) -> AlertViews:
     )
 
 
-async def retry_alerts(ask: Ask[Picked]) -> Settled:
+async def retry_alerts(ask: Ask[DeadLetters]) -> DeadLettersSettled:
     ids = _picked(ask)
-    return Settled(ids=await ask.front.alerts.retry(ids, by="admin") if ids else ())
+    return DeadLettersSettled(ids=await ask.front.alerts.retry(ids, by="admin") if ids else ())
 
 
-async def drop_alerts(ask: Ask[Picked]) -> Settled:
+async def drop_alerts(ask: Ask[DeadLetters]) -> DeadLettersSettled:
     ids = _picked(ask)
-    return Settled(ids=await ask.front.alerts.drop(ids, by="admin") if ids else ())
+    return DeadLettersSettled(ids=await ask.front.alerts.drop(ids, by="admin") if ids else ())
 
 
-def _picked(ask: Ask[Picked]) -> frozenset[str]:
+def _picked(ask: Ask[DeadLetters]) -> frozenset[str]:
     picked = ask.body
     if picked.all == bool(picked.ids):
         raise WardwrightError(

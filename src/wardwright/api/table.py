@@ -401,8 +401,8 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
     ),
     Operation(
         access="admin",
-        answer=alerts.Settled,
-        body=alerts.Picked,
+        answer=alerts.DeadLettersSettled,
+        body=alerts.DeadLetters,
         codes=("alert_not_found", "journal_write"),
         group="alerts",
         handler=alerts.retry_alerts,
@@ -412,8 +412,8 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
     ),
     Operation(
         access="admin",
-        answer=alerts.Settled,
-        body=alerts.Picked,
+        answer=alerts.DeadLettersSettled,
+        body=alerts.DeadLetters,
         codes=("alert_not_found", "journal_write"),
         group="alerts",
         handler=alerts.drop_alerts,

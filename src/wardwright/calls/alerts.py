@@ -19,6 +19,8 @@ from wardwright.kernel import canonical
 
 FORMAT: Final = 1
 ID_HEX_DIGITS: Final = 28
+WORDS_CHARS_MAX: Final = 2_000
+"""What is sent of a rule's message and of its reason: a letter stays well below what the work queue takes."""
 
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 
@@ -62,8 +64,10 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def letter_of(alert: Alert) -> Letter:
-    """The alert as sinks take it."""
+    """The alert as sinks take it, its words cut to WORDS_CHARS_MAX."""
     id_ = alert.id
+    if max(len(alert.message), len(alert.why)) > WORDS_CHARS_MAX:
+        alert = msgspec.structs.replace(alert, message=alert.message[:WORDS_CHARS_MAX], why=alert.why[:WORDS_CHARS_MAX])
     return Letter(body=canonical.encode(_Document(alert=alert, format=FORMAT, id=id_)), id=id_)
 
 

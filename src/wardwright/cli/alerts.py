@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from wardwright.api.alerts import LIMIT_MAX, AlertView, AlertViews, DeliveryState, Settled
+from wardwright.api.alerts import LIMIT_MAX, AlertView, AlertViews, DeadLettersSettled, DeliveryState
 from wardwright.cli.door import open_door
 from wardwright.cli.figures import counted, instant
 from wardwright.cli.options import json_option, state_option, url_option
@@ -72,13 +72,17 @@ def drop(alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, ur
     out.answer(done, [f"{counted(len(done.ids), 'alert')} dropped"])
 
 
-def _settle(verb: str, alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, url: str | None) -> Settled:
+def _settle(
+    verb: str, alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, url: str | None
+) -> DeadLettersSettled:
     if every == bool(alerts):
         raise WardwrightError("usage", f"say which alerts to {verb}, or `--all`")
     if sink is not None and not every:
         raise WardwrightError("usage", "`--sink` goes with `--all`")
     with open_door(state, url, changes=True) as door:
-        return door.ask("POST", f"/api/alerts/{verb}", Settled, body={"all": every, "ids": alerts, "sink": sink})
+        return door.ask(
+            "POST", f"/api/alerts/{verb}", DeadLettersSettled, body={"all": every, "ids": alerts, "sink": sink}
+        )
 
 
 def _row(view: AlertView) -> tuple[str, ...]:

@@ -32,6 +32,11 @@ class JsonlSink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """Alerts that may wait for delivery."""
 
     @property
+    def attempt_s(self) -> int:
+        """How long writing a line may take before somebody else tries."""
+        return 30
+
+    @property
     def parallel_max(self) -> int:
         """Lines are written one after the other."""
         return 1
@@ -54,6 +59,10 @@ class WebhookSink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """A PEM bundle to trust instead of the system's."""
     url: str
     waiting_max: Count = 1_000
+
+    @property
+    def attempt_s(self) -> int:
+        return self.timeout_s
 
 
 SinkSettings: TypeAlias = JsonlSink | WebhookSink

@@ -26,6 +26,8 @@ PENDING_MAX: Final = 1_000
 """Requests of one tenant that may wait for a person."""
 SETTLED_KEPT_MAX: Final = 10_000
 """Approvals that are over and still known by their id; older ones stay in the journal and are as unknown ones here."""
+ID_CHARS_MAX: Final = 64
+"""A longer id is nobody's, and not repeated in messages."""
 WORDS_CHARS_MAX: Final = 1_000
 """What a person may say about a decision."""
 
@@ -316,7 +318,8 @@ def _require_pending(approval: Approval, now: int) -> None:
 
 
 def _not_found(id_: str) -> WardwrightError:
-    return WardwrightError("approval_not_found", f"no approval `{id_}`", hint="`wardwright approval list` shows them")
+    shown = id_ if len(id_) <= ID_CHARS_MAX and id_.isprintable() else "…"
+    return WardwrightError("approval_not_found", f"no approval `{shown}`", hint="`wardwright approval list` shows them")
 
 
 def _same(asked: Asked) -> Same:

@@ -38,8 +38,6 @@ DELIVERED_KEPT_MAX: Final = 1_000
 """Deliveries of one sink that are remembered, and by which a repeated alert is known."""
 VISIBLE_SLACK_S: Final = 30.0
 """How much longer than its sink's timeout a delivery may take before another worker takes it over."""
-WRITTEN_S: Final = 30.0
-"""For a sink that knows no timeout: a file."""
 
 RETRIED: Final = "alert.retried"
 DROPPED: Final = "alert.dropped"
@@ -124,9 +122,15 @@ class Alerts:
     def raise_(self, alert: Alert) -> Raised:
         """Hand an alert over for delivery. Belongs to the loop's thread; costs microseconds.
 
-        Raises KeyError for a sink that is not there: contracts that name one are refused when they are loaded.
+        Contracts that name a sink which is not there are refused when they are loaded. Should one be met all the same,
+        its alert is a dead letter.
         """
-        return self._sinks[alert.sink].take(alert)
+        work = _work_of(alert)
+        desk = self._sinks.get(alert.sink)
+        if desk is not None:
+            return desk.take(work)
+        put = self._queue.bury(work, f"the settings have no sink `{alert.sink}`")
+        return "dead_lettered" if put == "taken" else "duplicate" if put == "duplicate" else "dropped"
 
     async def drain(self, bound_s: float) -> int:
         """Deliver what is due, for at most `bound_s`; how many alerts are left for the next start.
@@ -204,6 +208,11 @@ def sink_of(lane: str) -> str:
     return lane.removeprefix(LANE_PREFIX)
 
 
+def _work_of(alert: Alert) -> Work:
+    letter = letter_of(alert)
+    return Work(key=letter.id, lane=lane_of(alert.sink), payload=letter.body, ref=alert.receipt)
+
+
 class _Desk:
     """One sink with its lane and its workers."""
 
@@ -236,12 +245,9 @@ class _Desk:
         self._rests_until = 0
         """µs since the epoch."""
         self._stopped = False
-        timeout_s = getattr(settings, "timeout_s", WRITTEN_S)
-        self._visible_s = timeout_s + VISIBLE_SLACK_S
+        self._visible_s = settings.attempt_s + VISIBLE_SLACK_S
 
-    def take(self, alert: Alert) -> Raised:
-        letter = letter_of(alert)
-        work = Work(key=letter.id, lane=self._lane, payload=letter.body, ref=alert.receipt)
+    def take(self, work: Work) -> Raised:
         put = self._queue.put(work)
         match put:
             case "taken":

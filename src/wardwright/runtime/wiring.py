@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -45,6 +46,8 @@ LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
+WORK_DRAIN_S: Final = 10.0
+"""How long an ending gateway waits for the work queue's disk before it closes it."""
 WORK_FILE: Final = "work.sqlite"
 ALERTS_DRAIN_S: Final = 10.0
 """How long an ending gateway goes on delivering alerts; what is left waits on disk for the next start."""
@@ -219,7 +222,8 @@ class Runtime:
         await self.upstreams.aclose()
         await self.supervisor.aclose()
         await self.alerts.aclose()
-        await self.work.drain()
+        with contextlib.suppress(TimeoutError):  # a disk that hangs: closing says so, in its own time
+            await asyncio.wait_for(self.work.drain(), WORK_DRAIN_S)
         try:
             await asyncio.to_thread(self.work.close)
         finally:

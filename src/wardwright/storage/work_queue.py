@@ -317,7 +317,12 @@ def _read(db: sqlite3.Connection) -> tuple[tuple[Job, ...], int]:
 
 
 def _broken(path: Path, cause: Exception) -> WardwrightError:
-    return WardwrightError("queue_broken", f"the work queue cannot be used: {cause}", place=Spot(file=str(path)))
+    return WardwrightError(
+        "queue_broken",
+        f"the work queue cannot be used: {cause}",
+        place=Spot(file=str(path)),
+        hint="should it be damaged, move it away: undelivered alerts go with it, calls and approvals do not",
+    )
 
 
 def _us(seconds: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -66,13 +68,22 @@ def standing(*facts: Fact) -> Approvals:
 
 
 def redeem(book: Approvals, id_: str = "apr_1", *, now: int = 10, **members: str) -> Redeemed:
-    request = {"tenant": "acme", "digest": "hmac:1", "policy": "desk-rules", "rule": "costly", **members}
-    return approvals.redeem(book, id_, receipt="rcp_2", now=now, **request)
+    same = {"tenant": "acme", "digest": "hmac:1", "policy": "desk-rules", "rule": "costly", **members}
+    return approvals.redeem(
+        book,
+        id_,
+        digest=same["digest"],
+        now=now,
+        policy=same["policy"],
+        receipt="rcp_2",
+        rule=same["rule"],
+        tenant=same["tenant"],
+    )
 
 
-def code_of(call: object) -> str:
+def code_of(call: Callable[[], object]) -> str:
     with pytest.raises(WardwrightError) as refused:
-        call()  # type: ignore[operator]
+        call()
     return refused.value.code
 
 
@@ -105,8 +116,7 @@ def test_an_approved_request_runs_once() -> None:
 
 def test_an_approval_is_nothing_to_another_tenant() -> None:
     book = standing(APPROVED)
-    foreign = pytest.raises(WardwrightError)
-    with foreign as refused:
+    with pytest.raises(WardwrightError) as refused:
         redeem(book, tenant="rival")
     with pytest.raises(WardwrightError) as unknown:
         redeem(book, "apr_2")
@@ -114,9 +124,17 @@ def test_an_approval_is_nothing_to_another_tenant() -> None:
     assert refused.value.message.replace("apr_1", "apr_2") == unknown.value.message
 
 
+def test_an_id_that_nobody_would_give_is_not_repeated() -> None:
+    for id_ in ("apr_" + "x" * 100, "apr_\n1"):
+        with pytest.raises(WardwrightError) as unknown:
+            redeem(standing(), id_)
+        assert unknown.value.message == "no approval `…`"
+
+
 @pytest.mark.parametrize("member", ["digest", "policy", "rule"])
 def test_an_approval_is_for_one_request_and_one_rule(member: str) -> None:
-    assert code_of(lambda: redeem(standing(APPROVED), **{member: "other"})) == "approval_mismatch"
+    members = {member: "other"}
+    assert code_of(lambda: redeem(standing(APPROVED), "apr_1", now=10, **members)) == "approval_mismatch"
 
 
 @pytest.mark.parametrize("status", ["pending", "approved", "denied"])
@@ -145,13 +163,13 @@ def test_an_approval_can_be_taken_back_until_it_was_used() -> None:
 
 def test_the_same_request_finds_its_approval_and_another_does_not() -> None:
     book = standing()
-    same = ("acme", "hmac:1", "desk-rules", "costly")
-    found = book.holding(*same, now=10)
+    found = book.holding("acme", "hmac:1", "desk-rules", "costly", now=10)
     assert found is not None
     assert found.id == "apr_1"
-    for index in range(4):
-        other = tuple("other" if at == index else word for at, word in enumerate(same))
-        assert book.holding(*other, now=10) is None
+    assert book.holding("rival", "hmac:1", "desk-rules", "costly", now=10) is None
+    assert book.holding("acme", "hmac:2", "desk-rules", "costly", now=10) is None
+    assert book.holding("acme", "hmac:1", "other-rules", "costly", now=10) is None
+    assert book.holding("acme", "hmac:1", "desk-rules", "other", now=10) is None
 
 
 @pytest.mark.parametrize("status", STANDS)

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from parts.alerting import Alerting, alert, alerting, settings
-from wardwright.calls.alerts import letter_of
+from wardwright.calls.alerts import WORDS_CHARS_MAX, alert_in, letter_of
+from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.sink import JsonlSink, OnFull
 from wardwright.journal.sinks import Later, Letter, Outcome, Refused
 from wardwright.kernel import canonical
@@ -353,6 +354,37 @@ def test_alerts_of_a_sink_that_the_settings_no_longer_have_become_dead_letters()
             assert {(job.state_name, job.note) for job in jobs} == {
                 ("dead", "the settings have no sink `sec` any more")
             }
+
+    run(play())
+
+
+def test_an_alert_for_a_sink_that_is_not_there_is_a_dead_letter_and_no_defect() -> None:
+    async def play() -> None:
+        async with alerting() as world:
+            lost = alert(sink="gone")
+            assert [world.alerts.raise_(lost) for _ in range(2)] == ["dead_lettered", "duplicate"]
+            (job,) = world.alerts.jobs()
+            assert (job.state_name, job.note) == ("dead", "the settings have no sink `gone`")
+
+    run(play())
+
+
+def test_the_longest_words_and_claims_fit_into_the_queue() -> None:
+    async def play() -> None:
+        sink = MemorySink()
+        claim = Sourced("header", "😀" * 256)
+        loud = msgspec.structs.replace(
+            alert(message="\0" * 65_536),
+            caller=Caller(
+                agent=claim, application=claim, client_request=claim, house=claim, run=claim, session=claim, user=claim,
+                tags=("😀" * 64,) * 32,
+            ),
+            why="\0" * 65_536,
+        )  # fmt: skip
+        async with alerting((settings(), sink)) as world:
+            assert world.alerts.raise_(loud) == "queued"
+            await world.until(lambda: sink.delivered)
+            assert len(alert_in(sink.delivered[0].body).message) == WORDS_CHARS_MAX
 
     run(play())
 
