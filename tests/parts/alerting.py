@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wardwright.calls.alerts import Alert, Severity
+from wardwright.calls.alerts import RaisedAlert, Severity
 from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.sink import SinkSettings, WebhookSink
 from wardwright.journal.entry import Entry
@@ -25,8 +25,10 @@ REST_S: Final = 0.02
 WAIT_S: Final = 20.0
 
 
-def alert(receipt: str = "rcp_1", *, sink: str = "sec", message: str = "look", severity: Severity = "warning") -> Alert:
-    return Alert(
+def alert(
+    receipt: str = "rcp_1", *, sink: str = "sec", message: str = "look", severity: Severity = "warning"
+) -> RaisedAlert:
+    return RaisedAlert(
         at=1_700_000_000_000_000,
         caller=Caller(agent=Sourced("header", "builder"), tenant=Sourced("trusted_auth", "acme")),
         message=message,

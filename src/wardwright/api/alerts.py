@@ -8,7 +8,7 @@ import msgspec
 
 from wardwright.api.operation import Ask
 from wardwright.api.query import Parameter
-from wardwright.calls.alerts import Alert, alert_in
+from wardwright.calls.alerts import RaisedAlert, alert_in
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.journal.work_queue import Dead, Done, Job, Leased, Waiting
 from wardwright.kernel.errors import Place, WardwrightError
@@ -51,7 +51,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """µs since the epoch; when it was delivered or given up."""
     due_at: int | None
     """µs since the epoch; when it is tried next at the earliest."""
-    alert: Alert | None
+    alert: RaisedAlert | None
     """What it says; null once it was delivered."""
 
 

@@ -25,7 +25,7 @@ WORDS_CHARS_MAX: Final = 2_000
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class RaisedAlert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert. Sinks receive it as JSON, with its `id`."""
 
     at: int
@@ -58,12 +58,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it is sent."""
 
-    alert: Alert
+    alert: RaisedAlert
     format: int
     id: str
 
 
-def letter_of(alert: Alert) -> Letter:
+def letter_of(alert: RaisedAlert) -> Letter:
     """The alert as sinks take it, its words cut to WORDS_CHARS_MAX."""
     id_ = alert.id
     if max(len(alert.message), len(alert.why)) > WORDS_CHARS_MAX:
@@ -71,6 +71,6 @@ def letter_of(alert: Alert) -> Letter:
     return Letter(body=canonical.encode(_Document(alert=alert, format=FORMAT, id=id_)), id=id_)
 
 
-def alert_in(body: bytes) -> Alert:
+def alert_in(body: bytes) -> RaisedAlert:
     """The alert of a letter. Raises msgspec.MsgspecError for what is none."""
     return msgspec.json.decode(body, type=_Document).alert

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
 
 import msgspec
 
-from wardwright.calls.alerts import Alert, letter_of
+from wardwright.calls.alerts import RaisedAlert, letter_of
 from wardwright.contracts.sink import SinkSettings
 from wardwright.journal.entry import Entry, Writer
 from wardwright.journal.sinks import Delivered, Later, Letter, Outcome, Refused, Sink
@@ -119,7 +119,7 @@ class Alerts:
             while (lease := await self._queue.lease(lane, visible_s=VISIBLE_SLACK_S)) is not None:
                 await self._queue.dead(lease, f"the settings have no sink `{sink_of(lane)}` any more")
 
-    def raise_(self, alert: Alert) -> Raised:
+    def raise_(self, alert: RaisedAlert) -> Raised:
         """Hand an alert over for delivery. Belongs to the loop's thread; costs microseconds.
 
         Contracts that name a sink which is not there are refused when they are loaded. Should one be met all the same,
@@ -208,7 +208,7 @@ def sink_of(lane: str) -> str:
     return lane.removeprefix(LANE_PREFIX)
 
 
-def _work_of(alert: Alert) -> Work:
+def _work_of(alert: RaisedAlert) -> Work:
     letter = letter_of(alert)
     return Work(key=letter.id, lane=lane_of(alert.sink), payload=letter.body, ref=alert.receipt)
 

@@ -29,6 +29,7 @@ from wardwright.journal.store import Blobs, Index
 from wardwright.journal.verify import Verdict
 from wardwright.journal.work_queue import Job
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.runtime import forgetting
 from wardwright.runtime.alerts import Alerts, SinkPulse, alert_jobs
@@ -98,6 +99,7 @@ class Offline:
             posture=posture_of(SETTINGS),
             report=self.report,
             tenant_keys=tenant_keys,
+            wheel=Wheel(loop.time()),
             writer=writer,
         )
         self.control = Control(
