@@ -9,13 +9,16 @@ Rule 3: members stand in alphabetical order and hold canonical values only.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from wardwright.calls.receipt import Caller
 from wardwright.journal.sinks import Letter
 from wardwright.kernel import canonical
+from wardwright.kernel.errors import Said, WardwrightError
+from wardwright.policy.decision import Decision
 
 FORMAT: Final = 1
 ID_HEX_DIGITS: Final = 28
@@ -53,6 +56,54 @@ class RaisedAlert(msgspec.Struct, frozen=True, kw_only=True):
         """`alt_…`: the same for the same receipt, rule, sink, severity and message."""
         named = [self.receipt, self.policy, self.rule, self.sink, self.severity, self.message]
         return "alt_" + hashlib.sha256(canonical.encode(named)).hexdigest()[:ID_HEX_DIGITS]
+
+
+Raised: TypeAlias = Literal["queued", "duplicate", "dead_lettered", "dropped", "refused"]
+"""What became of an alert when it was raised. `refused`: its sink is full and fails closed, so the call may not go on
+(`alert_sink_full`)."""
+
+
+class Alerts(Protocol):
+    """Whoever takes alerts from calls. Implemented by `runtime.alerts`."""
+
+    def raise_(self, alert: RaisedAlert) -> Raised:
+        """Hand an alert over for delivery: at once, and without an exception for what the world does."""
+        ...
+
+
+def alerts_of(
+    decision: Decision, *, at: int, caller: Caller, model: str, phase: str, receipt: str, why_of: Callable[[str], str]
+) -> tuple[RaisedAlert, ...]:
+    """What a decision tells somebody. `why_of` gives the reason of a rule by its name, `policy/rule`.
+
+    Rules in shadow tell nobody: a decision does not keep what they propose.
+    """
+    return tuple(
+        RaisedAlert(
+            at=at,
+            caller=caller,
+            message=action.message,
+            model=model,
+            phase=phase,
+            policy=proposal.policy,
+            receipt=receipt,
+            rule=proposal.rule,
+            severity=action.severity,
+            sink=action.sink,
+            why=why_of(f"{proposal.policy}/{proposal.rule}"),
+        )
+        for proposal, action in decision.alerts
+    )
+
+
+def full(alert: RaisedAlert) -> WardwrightError:
+    """What the caller is told whose call may not go on, since nobody could be told of it."""
+    name = f"{alert.policy}/{alert.rule}"
+    return WardwrightError(
+        "alert_sink_full",
+        f"the rule `{name}` must alert somebody, and nobody can be told now",
+        said=Said("alert_sink_full", name),
+    )
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,11 +16,12 @@ Instants are µs since the epoch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, Protocol, TypeAlias, assert_never
 
 import msgspec
 
-from wardwright.kernel.errors import WardwrightError
+from wardwright.journal.entry import Durable
+from wardwright.kernel.errors import Said, WardwrightError
 
 PENDING_MAX: Final = 1_000
 """Requests of one tenant that may wait for a person."""
@@ -98,6 +99,31 @@ KINDS: Final[dict[str, type[Fact]]] = {
 
 def kind_of(fact: Fact) -> str:
     return next(kind for kind, cls in KINDS.items() if type(fact) is cls)
+
+
+class ApprovalDesk(Protocol):
+    """Where calls ask for approvals and use them. Implemented by `runtime.approvals`."""
+
+    def ask(
+        self,
+        *,
+        tenant: str,
+        digest: str,
+        policy: str,
+        rule: str,
+        message: str,
+        model: str,
+        expires_s: int,
+        receipt: str,
+    ) -> Approval:
+        """The approval that a request needs: the one that still holds, else a new one. Raises `approvals_full`."""
+        ...
+
+    def redeem(
+        self, id_: str, *, tenant: str, digest: str, policy: str, rule: str, receipt: str, on_durable: Durable
+    ) -> Approval:
+        """Use an approval: the call runs once `on_durable` hears None. Raises what `redeem` of this module raises."""
+        ...
 
 
 # What the facts amount to
@@ -280,12 +306,18 @@ def _required(approval: Approval) -> WardwrightError:
         "approval_required",
         f"{message} ({approval.id})",
         hint=f"once it is approved, send the same request with `X-Wardwright-Approval-Id: {approval.id}`",
+        said=_said("approval_required", approval),
     )
 
 
 def _denied(approval: Approval) -> WardwrightError:
     why = approval.decided.why if isinstance(approval.decided, Denied) else ""
-    return WardwrightError("approval_denied", f"`{approval.id}` was denied" + (f": {why}" if why else ""))
+    message = f"`{approval.id}` was denied" + (f": {why}" if why else "")
+    return WardwrightError("approval_denied", message, said=_said("approval_denied", approval))
+
+
+def _said(code: str, approval: Approval) -> Said:
+    return Said(code, f"{approval.asked.policy}/{approval.asked.rule}")
 
 
 def _spent(approval: Approval) -> WardwrightError:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
+from typing import Any, Final, Protocol, assert_never
 
 import msgspec
 
-from wardwright.calls.alerts import RaisedAlert, letter_of
+from wardwright.calls.alerts import Raised, RaisedAlert, letter_of
 from wardwright.contracts.sink import SinkSettings
 from wardwright.journal.entry import Entry, Writer
 from wardwright.journal.sinks import Delivered, Later, Letter, Outcome, Refused, Sink
@@ -41,9 +41,6 @@ VISIBLE_SLACK_S: Final = 30.0
 
 RETRIED: Final = "alert.retried"
 DROPPED: Final = "alert.dropped"
-
-Raised: TypeAlias = Literal["queued", "duplicate", "dead_lettered", "dropped", "refused"]
-"""`refused`: the sink is full and fails closed, so the call may not go on (`alert_sink_full`)."""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +72,10 @@ class SinkPulse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alerts:
-    """Every sink of one installation. Construct, `open` on the loop, `raise_`, `drain`, `aclose`."""
+    """Every sink of one installation. Construct, `open` on the loop, `raise_`, `drain`, `aclose`.
+
+    Implements `calls.alerts.Alerts` and `api.front.Alerts`.
+    """
 
     def __init__(
         self,

@@ -31,7 +31,10 @@ SWEEP_S: Final = 60.0
 
 
 class ApprovalDesk:
-    """Every approval of one installation. Construct, `restore`, then use."""
+    """Every approval of one installation. Construct, `restore`, then use.
+
+    Implements `journal.approvals.ApprovalDesk`.
+    """
 
     def __init__(self, *, clock: Clock, luck: Luck, writer: Writer) -> None:
         self._approvals = Approvals()

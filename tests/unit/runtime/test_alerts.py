@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from parts.alerting import Alerting, alert, alerting, settings
-from wardwright.calls.alerts import WORDS_CHARS_MAX, alert_in, letter_of
+from wardwright.calls.alerts import WORDS_CHARS_MAX, Raised, alert_in, letter_of
 from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.sink import JsonlSink, OnFull
 from wardwright.journal.sinks import Later, Letter, Outcome, Refused
 from wardwright.kernel import canonical
 from wardwright.kernel.errors import WardwrightError
-from wardwright.runtime.alerts import Raised, Settled
+from wardwright.runtime.alerts import Settled
 from wardwright.testing.sinks import MemorySink
 from wardwright.testing.work_queue import MemoryJobs
 
