@@ -122,6 +122,9 @@ class GatewayCollector(Collector):
         yield held
         yield settled
         yield failing
+        yield GaugeMetricFamily(
+            "wardwright_approvals_waiting", "Requests that wait for a person.", value=self._front.approvals.waiting
+        )
 
     def _contracts(self) -> Iterator[Metric]:
         front = self._front

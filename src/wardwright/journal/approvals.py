@@ -238,6 +238,10 @@ class Approvals:
         """How many of a tenant's requests wait for a person."""
         return self._waiting.get(tenant, 0)
 
+    @property
+    def waiting_in_all(self) -> int:
+        return sum(self._waiting.values())
+
 
 def folded(facts: Iterable[tuple[int, Fact]]) -> Approvals:
     """Facts with their instants, in the order of the chain."""

@@ -134,6 +134,11 @@ class ApprovalDesk:
         """Those that hold and the latest that are over, oldest first."""
         return self._approvals.all()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a person, those that expired within the last sweep among them."""
+        return self._approvals.waiting_in_all
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> int:

@@ -65,7 +65,7 @@ class Offline:
     def __init__(
         self,
         *,
-        alerts: Alerts | StoredAlerts,
+        alerts: StoredAlerts,
         captures: Captures,
         index: Index,
         journal: Journal | StoredJournal,
@@ -121,7 +121,7 @@ class Offline:
         raise WardwrightError("journal_locked", "this process only reads")
 
     def report(self, defect: BaseException) -> None:
-        log.error("defect: %s: %s", type(defect).__name__, defect, exc_info=defect)
+        _told(defect)
 
     async def restore(self, reader: SegmentReader) -> None:
         """Serve what the control chain says, over the providers that were stored last."""
@@ -154,19 +154,9 @@ class Offline:
 class Changing(Offline):
     """An offline gateway that holds the writer's lock."""
 
-    def __init__(
-        self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys, work: SqliteWorkQueue
-    ) -> None:
+    def __init__(self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys) -> None:
         super().__init__(
-            alerts=Alerts(
-                work,
-                {},
-                clock=SystemClock(),
-                luck=SystemLuck(),
-                report=self.report,
-                spawn=_nobody_delivers,
-                writer=journal.writer,
-            ),
+            alerts=HeldAlerts(state / WORK_FILE, journal.writer),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -190,7 +180,7 @@ async def reading(state: Path) -> AsyncIterator[Offline]:
     journal.index.open()
     try:
         offline = Offline(
-            alerts=StoredAlerts(alert_jobs(stored_jobs(state / WORK_FILE))),
+            alerts=StoredAlerts(state / WORK_FILE),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -210,20 +200,13 @@ async def changing(state: Path) -> AsyncIterator[Offline]:
     clock, luck = SystemClock(), SecretLuck()
     node = identity(state, now_us=clock.now_us(), luck=luck)
     journal = Journal(state, node, SETTINGS, clock)
-    loop = asyncio.get_running_loop()
-    journal.open(loop, address=None)
-    work = SqliteWorkQueue(state / WORK_FILE, clock=clock)
+    journal.open(asyncio.get_running_loop(), address=None)
     try:
-        work.open(loop)
-        offline = Changing(state, journal, contract_blobs(state), StoredTenantKeys(state, luck), work)
+        offline = Changing(state, journal, contract_blobs(state), StoredTenantKeys(state, luck))
         await offline.restore(journal.reader)
         yield offline
-        await work.drain()
     finally:
-        try:
-            await asyncio.to_thread(work.close)
-        finally:
-            await asyncio.to_thread(journal.close)
+        await asyncio.to_thread(journal.close)
 
 
 @asynccontextmanager
@@ -231,7 +214,7 @@ async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
     """What contract files would serve, drafts too. Draws come out as in the state directory where there is one."""
     journal = StoredJournal(state)
     offline = Offline(
-        alerts=StoredAlerts(()),
+        alerts=StoredAlerts(state / WORK_FILE),
         captures=CaptureFiles(state),
         index=journal.index,
         journal=journal,
@@ -258,13 +241,13 @@ def require_state(state: Path) -> None:
 
 
 class StoredAlerts:
-    """Alerts that nobody delivers now. Implements `api.front.Alerts`."""
+    """Alerts that nobody delivers now. Implements `api.front.Alerts`. The queue is read when it is asked for."""
 
-    def __init__(self, jobs: tuple[Job, ...]) -> None:
-        self._jobs = jobs
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def jobs(self) -> tuple[Job, ...]:
-        return self._jobs
+        return alert_jobs(stored_jobs(self._path))
 
     def pulse(self) -> tuple[SinkPulse, ...]:
         return ()
@@ -274,6 +257,45 @@ class StoredAlerts:
 
     async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
         raise WardwrightError("journal_locked", "this process only reads")
+
+
+class HeldAlerts(StoredAlerts):
+    """The same for whoever holds the writer's lock: dead letters can be settled."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        super().__init__(path)
+        self._writer = writer
+
+    async def retry(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        async with self._queue() as alerts:
+            return await alerts.retry(ids, by=by)
+
+    async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        async with self._queue() as alerts:
+            return await alerts.drop(ids, by=by)
+
+    @asynccontextmanager
+    async def _queue(self) -> AsyncIterator[Alerts]:
+        clock = SystemClock()
+        work = SqliteWorkQueue(self._path, clock=clock)
+        work.open(asyncio.get_running_loop())
+        try:
+            yield Alerts(
+                work,
+                {},
+                clock=clock,
+                luck=SystemLuck(),
+                report=_told,
+                spawn=_nobody_delivers,
+                writer=self._writer,
+            )
+            await work.drain()
+        finally:
+            await asyncio.to_thread(work.close)
+
+
+def _told(defect: BaseException) -> None:
+    log.error("defect: %s: %s", type(defect).__name__, defect, exc_info=defect)
 
 
 def _nobody_delivers(work: Coroutine[Any, Any, None]) -> None:

@@ -168,7 +168,12 @@ class Runtime:
         records = tuple(control_records(self.journal.reader))
         self.approvals.restore(records)
         self.control.restore(records)
-        await self.alerts.open()
+        try:
+            await self.alerts.open()
+        except BaseException:
+            await asyncio.to_thread(self.work.close)
+            await asyncio.to_thread(self.journal.close)
+            raise
         self.supervisor.spawn(self.approvals.keep_sweeping())
         self.supervisor.tick(self.wheel)
         self.supervisor.spawn(self._retire())

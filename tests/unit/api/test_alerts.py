@@ -13,6 +13,9 @@ from parts.alerting import alert
 from parts.front import ADMIN, World, in_world
 from parts.webhook_receiver import SECRET, Receiver, Reply, receiving
 from wardwright.contracts.sink import WebhookSink
+from wardwright.journal.verify import Intact
+from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime.offline import StoredJournal
 
 
 async def until(world: World, state: str, count: int = 1) -> list[Any]:
@@ -135,3 +138,16 @@ def test_a_secret_that_is_not_there_stops_the_start_before_anything_is_taken(tmp
     with pytest.raises(Exception, match="the environment has no `NOT_SET`"):
         in_world(tmp_path, play, sinks=(sink,))
     assert not (tmp_path / "state").exists()
+
+
+def test_a_sink_that_cannot_be_opened_stops_the_start_and_leaves_the_journal_in_good_order(tmp_path: Path) -> None:
+    async def play(world: World) -> None:
+        raise AssertionError("it started")
+
+    sink = WebhookSink(
+        name="sec", secret="env:SECRET", tls_ca_file=str(tmp_path / "none.pem"), url="https://127.0.0.1:9"
+    )
+    with pytest.raises(WardwrightError) as refused:
+        in_world(tmp_path, play, environment={"SECRET": SECRET}, sinks=(sink,))
+    assert refused.value.code == "settings_invalid"
+    assert {type(verdict) for verdict in StoredJournal(tmp_path / "state").verify()} <= {Intact}

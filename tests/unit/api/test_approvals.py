@@ -33,7 +33,9 @@ def test_a_request_that_waits_is_listed_shown_and_approved(tmp_path: Path) -> No
         assert (shown["id"], shown["status"], shown["message"], shown["decided_by"]) == (
             id_, "pending", "Spends money.", None,
         )  # fmt: skip
+        assert "wardwright_approvals_waiting 1.0" in (await world.get("/metrics", headers=ADMIN)).text
         done = (await world.post(f"/api/approvals/{id_}/approve", headers=ADMIN, json={"by": "ada"})).json()
+        assert "wardwright_approvals_waiting 0.0" in (await world.get("/metrics", headers=ADMIN)).text
         assert (done["status"], done["decided_by"]) == ("approved", "ada")
         again = await world.post(f"/api/approvals/{id_}/approve", headers=ADMIN)
         assert (again.status_code, again.json()["code"]) == (409, "approval_settled")
