@@ -262,6 +262,8 @@ def _reminder_limits(action: RetryWithReminder) -> Iterator[str]:
         yield f"the reminder once per {action.once_per}"
     if action.after_turns is not None:
         yield f"the reminder again after {action.after_turns} turns"
+    if action.after_release == "continue":
+        yield "from what was seen where a part has left"
     if action.keep_partial:
         yield "what was begun kept"
 
