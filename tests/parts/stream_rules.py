@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from parts.whole_text import Meaning, Pattern
+from wardwright.kernel.patterns.admission import admit
+from wardwright.kernel.patterns.language import PatternProblem
 from wardwright.streams import rule as r
-from wardwright.streams.admission import admit
-from wardwright.streams.pattern import PatternProblem
 from wardwright.streams.rule import Action, Annotate, Block, Commit, Drop, Regex, Rewrite, StreamRule
 from wardwright.streams.ruleset import RuleSet, problems
 
@@ -83,7 +83,7 @@ def rule_sets(draw: st.DrawFn) -> list[Meaning]:
             shadow=draw(st.sampled_from([False] * 7 + [True])),
         )
         try:
-            admit(rule.match)
+            admit(Regex(pattern.source))
         except PatternProblem:
             continue
         out.append(Meaning(rule, pattern))

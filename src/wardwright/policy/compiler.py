@@ -33,6 +33,7 @@ from wardwright.contracts.policy import (
     Leaf,
     MacroUse,
     Negation,
+    OperatorName,
     PolicyContract,
     RetryWithReminder,
     Rewrite,
@@ -44,12 +45,14 @@ from wardwright.contracts.policy import (
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.patterns.admission import Admitted, Pattern, Phrase, Regex, admit, admit_any
+from wardwright.kernel.patterns.language import PatternProblem
+from wardwright.kernel.patterns.search import Search, finds, searcher
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
 from wardwright.policy.decision import Decision, Fired, Proposal
 from wardwright.policy.detectors import DETECTORS
-from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
-from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
+from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, keeps
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.regions import Box, meet
 
@@ -74,8 +77,10 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     reads: frozenset[str]
     """Fields that its condition reads."""
-    patterns: tuple[Pattern, ...]
-    """What it searches its channels for; empty where it does not search."""
+    match: Admitted | None
+    """What it searches its channels for; None where it does not search."""
+    search: Search | None
+    """Searches a whole text for `match`."""
     proposals: tuple[Proposal, ...]
     """When it fires."""
     untold: tuple[Proposal, ...]
@@ -88,6 +93,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return f"{self.policy}/{self.rule.id}"
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """What it searches its channels for, as written; empty where it does not search."""
+        return () if self.match is None else self.match.patterns
 
     @property
     def place(self) -> Place:
@@ -118,7 +128,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def searching(self, phase: str) -> Iterator[Compiled]:
         """The rules that search channels."""
-        return (rule for rule in self.of(phase) if rule.patterns)
+        return (rule for rule in self.of(phase) if rule.match is not None)
 
     def every(self) -> Iterator[Compiled]:
         for rules in self.rules.values():
@@ -155,13 +165,15 @@ def compile_policies(
         phases=by_name,
         rules=grouped,
         reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
-        plain={name: tuple((rule.check, rule) for rule in some if not rule.patterns) for name, some in grouped.items()},
+        plain={
+            name: tuple((rule.check, rule) for rule in some if rule.match is None) for name, some in grouped.items()
+        },
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
 
 
 def _keeps(node: Node) -> bool:
-    return any(leaf.test.ignore_case or leaf.test.op == "detector" for leaf in leaves(node))
+    return any(keeps(leaf.test) for leaf in leaves(node))
 
 
 class _Compiler:
@@ -203,7 +215,7 @@ class _Compiler:
             return None
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
-        patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        match = None if rule.match is None else self._match(rule.match, f"{path}.match")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
         node: Node = AllOf((*parts, *(Inverse(one) for one in exempts))) if exempts else parts[0] if parts else ALWAYS
@@ -219,7 +231,8 @@ class _Compiler:
             check=fast(node),
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
-            patterns=patterns,
+            match=match,
+            search=None if match is None else searcher(match),
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
@@ -286,18 +299,20 @@ class _Compiler:
                     message = f"`{effect_of(action)}` needs a `match`: there is no span without one"
                     self._refuse("policy_unenforceable", message, f"{path}.then[{index}]")
 
-    def _patterns(self, match: Comparison, path: str) -> tuple[Pattern, ...]:
-        texts = [str(value) for value in self._values(match)]
-        if match.op == "contains":
-            return tuple(literal_pattern(text, ignore_case=match.ignore_case) for text in texts)
-        return tuple(self._admitted(texts, match.ignore_case, path))
+    def _match(self, match: Comparison, path: str) -> Admitted | None:
+        patterns = [_pattern(match.op, str(value), match.ignore_case) for value in self._values(match)]
+        try:
+            return admit_any(patterns)
+        except PatternProblem as problem:
+            self._refuse("policy_pattern", str(problem), path, problem.fix)
+            return None
 
-    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Pattern]:
+    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Admitted]:
         for text in texts:
             try:
-                yield admit(text, ignore_case=ignore_case)
-            except PatternRefused as refused:
-                self._refuse("policy_pattern", refused.reason, path, refused.fix)
+                yield admit(Regex(text, ignore_case))
+            except PatternProblem as problem:
+                self._refuse("policy_pattern", str(problem), path, problem.fix)
 
     # Conditions
 
@@ -396,6 +411,10 @@ class _Compiler:
         return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
 
 
+def _pattern(op: OperatorName, text: str, ignore_case: bool) -> Pattern:
+    return Phrase(text, ignore_case) if op == "contains" else Regex(text, ignore_case)
+
+
 def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision:
     hidden = rule.enforce == "shadow"
     reasons = (Fired(policy=policy, rule=rule.id, shadow=hidden),)
@@ -446,7 +465,7 @@ def _waived(left: Compiled, right: Compiled) -> bool:
 
 def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
     """Texts of ours that a rule would find in what the model writes."""
-    searching = [rule for rule in rules if rule.patterns]
+    searching = [(rule, rule.search) for rule in rules if rule.search is not None]
     for speaker in rules:
         for action in speaker.rule.then:
             match action:
@@ -456,8 +475,8 @@ def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
                     what = "replacement"
                 case _:
                     continue
-            for rule in searching:
-                if any(pattern.compiled().search(text) is not None for pattern in rule.patterns):
+            for rule, search in searching:
+                if finds(search, text):
                     message = f"the {what} of `{speaker.name}` is itself what `{rule.name}` looks for"
                     hint = "say it in other words: a model that repeats it would trigger the rule again"
                     yield WardwrightError("policy_ambiguous", message, place=speaker.place, hint=hint)

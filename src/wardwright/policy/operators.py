@@ -19,7 +19,8 @@ import msgspec
 from wardwright.contracts.decimals import compare
 from wardwright.contracts.policy import OperatorName, Value
 from wardwright.kernel.globs import matches
-from wardwright.policy.patterns import Pattern, sample, searcher
+from wardwright.kernel.patterns.admission import Admitted
+from wardwright.kernel.patterns.search import finds, samples, searcher
 from wardwright.policy.phases import Fact, FieldType, View
 from wardwright.policy.regions import Region
 
@@ -41,7 +42,7 @@ class Comparing(msgspec.Struct, frozen=True, kw_only=True):
     """Of what is compared: for a quantified list, of its items."""
     values: tuple[Value, ...] = ()
     ignore_case: bool = False
-    patterns: tuple[Pattern, ...] = ()
+    patterns: tuple[Admitted, ...] = ()
     """For `regex`, one a value."""
     detector: Detector | None = None
 
@@ -69,6 +70,12 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
 def folded(key: str) -> str:
     """Where a snapshot keeps a field's text case folded, once somebody asked for it."""
     return f"{key}\0folded"
+
+
+def keeps(test: Comparing) -> bool:
+    """Whether checking it keeps something in the snapshot."""
+    folds = any(one.literal is not None and one.literal.folded for one in test.patterns)
+    return test.ignore_case or folds or test.op == "detector"
 
 
 # Equality
@@ -236,16 +243,18 @@ def _regex(key: str, test: Comparing) -> Check:
     return checks[0] if len(checks) == 1 else lambda view: any(check(view) for check in checks)
 
 
-def _search(key: str, test: Comparing, pattern: Pattern) -> Check:
+def _search(key: str, test: Comparing, pattern: Admitted) -> Check:
     search = searcher(pattern)
 
     def plain(view: View) -> bool:
         value: Any = view[key]
         return value is not None and search(value) is not None
 
-    if not pattern.literal or (pattern.short and not pattern.ignore_case):
+    literal = pattern.literal
+    if literal is None or (pattern.short and not literal.folded):
         return plain
-    holds_literal = _contains(key, msgspec.structs.replace(test, op="contains", values=(pattern.literal,)))
+    sought = msgspec.structs.replace(test, op="contains", values=(literal.text,), ignore_case=literal.folded)
+    holds_literal = _contains(key, sought)
     return lambda view: holds_literal(view) and plain(view)
 
 
@@ -285,7 +294,7 @@ def _unglobbed(test: Comparing) -> Iterable[Fact]:
 
 
 def _sampled(test: Comparing) -> Iterable[Fact]:
-    return [one for one in (sample(pattern) for pattern in test.patterns[:2]) if one is not None]
+    return [text for pattern in test.patterns for text in samples(pattern)][:2]
 
 
 def _unsampled(test: Comparing) -> Iterable[Fact]:
@@ -296,7 +305,7 @@ def _unsampled(test: Comparing) -> Iterable[Fact]:
         text = str(one)
         for at in range(len(text)):
             changed = text[:at] + "\x01" + text[at + 1 :]
-            if not any(search(changed) for search in searches):
+            if not any(finds(search, changed) for search in searches):
                 found.append(changed)
                 break
     return found

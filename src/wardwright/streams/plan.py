@@ -14,7 +14,8 @@ from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
-from wardwright.streams.admission import Admitted, Finder
+from wardwright.kernel.patterns.admission import Admitted
+from wardwright.kernel.patterns.search import Finder
 from wardwright.streams.automaton import Automaton
 from wardwright.streams.rule import Action, Annotate, Block, Drop, Retry, Rewrite, StreamRule
 from wardwright.streams.units import Unit

@@ -16,13 +16,15 @@ import msgspec
 
 from wardwright.kernel import globs
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.streams.admission import Admitted, Finder, admit
+from wardwright.kernel.patterns.admission import Admitted, admit, admit_any
+from wardwright.kernel.patterns.language import PatternProblem
+from wardwright.kernel.patterns.search import Finder
 from wardwright.streams.automaton import Automaton
-from wardwright.streams.pattern import PatternProblem
 from wardwright.streams.plan import Actions, Loaded, Plan, blocking, part_of, watch
 from wardwright.streams.rule import (
     Action,
     Annotate,
+    AnyOf,
     Block,
     Drop,
     Past,
@@ -161,7 +163,7 @@ def _load(rules: Sequence[StreamRule]) -> tuple[tuple[Loaded, ...], tuple[Proble
             found.append(_problem(rule, "id", "another rule has this id", "give each rule its own"))
         seen.add(rule.id)
         try:
-            admitted = admit(rule.match)
+            admitted = admit_any(rule.match.patterns) if isinstance(rule.match, AnyOf) else admit(rule.match)
         except PatternProblem as problem:
             found.append(Problem(rule=rule.id, member="match", reason=problem.reason, fix=problem.fix, at=problem.at))
             continue
