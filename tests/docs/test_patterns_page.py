@@ -22,7 +22,7 @@ def rows(heading: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("pattern", [pattern for pattern, _ in rows("What is in")])
 def test_what_the_page_says_is_in_is_admitted(pattern: str) -> None:
-    assert admit(Regex(f"a{pattern}" if pattern == "$" or pattern == r"\z" else f"{pattern}a"))
+    assert admit(Regex(f"a{pattern}" if pattern in ("$", r"\z") else f"{pattern}a")).chars_min > 0
 
 
 @pytest.mark.parametrize(("pattern", "reason"), rows("What is refused, and why"))

@@ -18,6 +18,8 @@ import msgspec
 
 from wardwright.contracts.decimals import compare
 from wardwright.contracts.policy import OperatorName, Value
+from wardwright.kernel.detectors.samples import SAMPLES, Samples
+from wardwright.kernel.detectors.table import BY_NAME, NAMES, rows_of
 from wardwright.kernel.globs import matches
 from wardwright.kernel.patterns.admission import Admitted
 from wardwright.kernel.patterns.search import finds, samples, searcher
@@ -261,6 +263,7 @@ def _search(key: str, test: Comparing, pattern: Admitted) -> Check:
 def _detector(key: str, test: Comparing) -> Check:
     detect = test.detector
     assert detect is not None
+    detect("")  # made ready now, not at the first request
     kept = f"{key}\0{test.values[0]}"
 
     def check(view: View) -> bool:
@@ -271,6 +274,22 @@ def _detector(key: str, test: Comparing) -> Check:
         return found is True
 
     return check
+
+
+def _detected(test: Comparing) -> Iterable[Fact]:
+    """Texts of the kernel's samples in which it finds something."""
+    texts = [text for samples in _samples(test) for text in samples.texts()]
+    return [text for text in texts if test.detector is not None and test.detector(text)][:2]
+
+
+def _undetected(test: Comparing) -> Iterable[Fact]:
+    texts = [text for samples in _samples(test) for text in samples.lookalikes()]
+    return [text for text in texts if test.detector is not None and not test.detector(text)][:2]
+
+
+def _samples(test: Comparing) -> list[Samples]:
+    name = str(test.values[0])
+    return [SAMPLES[row.name] for row in rows_of(name)] if name in NAMES else []
 
 
 def _with_around(make: Callable[[str], str]) -> Callable[[Comparing], Iterable[Fact]]:
@@ -322,6 +341,20 @@ def _quoted(value: Value) -> str:
             return f"{value:,}"
         case _:
             return f"`{value}`"
+
+
+def _what(test: Comparing) -> str:
+    """What a detector finds, in words."""
+    name = str(test.values[0])
+    row = BY_NAME.get(name)
+    return row.says if row is not None else _FAMILIES_SAID.get(name, name)
+
+
+_FAMILIES_SAID: Final = {
+    "any": "secrets, personal data or network addresses",
+    "network": "network addresses",
+    "personal_data": "personal data",
+}
 
 
 def _list(test: Comparing, last: str = "or") -> str:
@@ -479,10 +512,10 @@ OPERATORS: Final[dict[OperatorName, Operator]] = {
         types=_TEXT,
         cost=20,
         check=_detector,
-        said=lambda test: f"holds {test.values[0]}",
-        denied=lambda test: f"holds no {test.values[0]}",
-        witnesses=lambda test: [],
-        near_misses=lambda test: [],
+        said=lambda test: f"holds {_what(test)}",
+        denied=lambda test: f"does not hold {_what(test)}",
+        witnesses=_detected,
+        near_misses=_undetected,
         lower=_opaque,
     ),
 }

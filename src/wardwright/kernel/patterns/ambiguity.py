@@ -25,7 +25,10 @@ PAIRS_MAX: Final = 50_000
 
 def require_unambiguous(node: p.Node) -> None:
     """Raises PatternProblem."""
-    loose = positions(_loosened(node))
+    loosened = _loosened(node)
+    if not _has_loop(loosened):
+        return
+    loose = positions(loosened)
     if loose.relooped or _parts_and_meets(loose):
         raise _ambiguous()
 
@@ -54,6 +57,18 @@ def _loosened(node: p.Node) -> p.Node:
             if node.most is not None and p.width(item)[0] == 0:
                 raise _ambiguous()  # any of its rounds may be the empty ones
             return p.Repeat(item, min(node.least, 1), None, node.lazy)
+        case _:
+            assert_never(node)
+
+
+def _has_loop(node: p.Node) -> bool:
+    match node:
+        case p.Chars() | p.Look():
+            return False
+        case p.Sequence(items=parts) | p.Choice(options=parts):
+            return any(_has_loop(part) for part in parts)
+        case p.Repeat():
+            return node.most is None or _has_loop(node.item)
         case _:
             assert_never(node)
 

@@ -52,16 +52,15 @@ def positions(node: p.Node) -> Positions:
     """Glushkov's positions of a pattern. Raises PatternProblem where there are more than POSITIONS_MAX."""
     maker = _Maker()
     whole = maker.make(node)
-    kinds = [_kinds(chars) for chars in maker.chars]
+    kinds_of = {chars: _kinds(chars) for chars in set(maker.chars)}
+    kinds = [kinds_of[chars] for chars in maker.chars]
     first = {to: ways for to, alls in whole.first.items() if (ways := _possible(alls, (START, *PLACES), kinds[to]))}
     last = {at: ways for at, alls in whole.last.items() if (ways := _possible(alls, kinds[at], (*PLACES, END)))}
     follow = [
         {to: ways for to, alls in targets.items() if (ways := _possible(alls, kinds[at], kinds[to]))}
         for at, targets in enumerate(maker.follow)
     ]
-    useful = set(last)
-    while more := {at for at, targets in enumerate(follow) if at not in useful and not useful.isdisjoint(targets)}:
-        useful |= more
+    useful = _leading_to(last, follow)
     follow = [{to: ways for to, ways in targets.items() if to in useful} for targets in follow]
     first = {to: ways for to, ways in first.items() if to in useful}
     relooped = any(
@@ -85,6 +84,21 @@ def joined(patterns: Sequence[Positions]) -> Positions:
         follow += [{base + to: ways for to, ways in targets.items()} for targets in one.follow]
     nullable, relooped = any(one.nullable for one in patterns), any(one.relooped for one in patterns)
     return Positions(tuple(chars), first, tuple(follow), last, nullable, relooped)
+
+
+def _leading_to(ends: Iterable[int], follow: Sequence[Iterable[int]]) -> set[int]:
+    """The positions from which an end is reached."""
+    into: list[list[int]] = [[] for _ in follow]
+    for at, targets in enumerate(follow):
+        for to in targets:
+            into[to].append(at)
+    found = set(ends)
+    fresh = list(found)
+    while fresh:
+        more = [at for at in into[fresh.pop()] if at not in found]
+        found.update(more)
+        fresh += more
+    return found
 
 
 class _Part(msgspec.Struct):
