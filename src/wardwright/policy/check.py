@@ -119,7 +119,8 @@ def _held(rule: Compiled) -> Iterator[Finding]:
         message = (
             f"`{rule.name}` may hold text until its cap of {hold.chars_max:,} characters: a match has no longest length"
         )
-        yield _finding("P09", message, rule, hint="bound the repetition, such as `{0,64}` for `*`")
+        hint = None if rule.detects else "bound the repetition, such as `{0,64}` for `*`"
+        yield _finding("P09", message, rule, hint=hint)
     stops = max(RANKS[effect_of(action)] for action in rule.rule.then) >= _STOPS
     if stops and hold.mode == "pass":
         message = f"`{rule.name}` is to stop the answer, and `mode: pass` releases what it finds before it is found"

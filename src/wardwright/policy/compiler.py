@@ -13,9 +13,9 @@ Rule 4: a reminder or replacement that a rule would find is refused: it would tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -44,10 +44,12 @@ from wardwright.contracts.policy import (
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either
+from wardwright.kernel.detectors.prover import Prover
+from wardwright.kernel.detectors.table import NAMES, Row, rows_of
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.kernel.patterns.admission import Admitted, Pattern, Phrase, Regex, admit, admit_any
 from wardwright.kernel.patterns.language import PatternProblem
-from wardwright.kernel.patterns.search import Search, finds, searcher
+from wardwright.kernel.patterns.search import finds, searcher
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
 from wardwright.policy.decision import Decision, Fired, Proposal
@@ -62,6 +64,10 @@ INDETERMINATE_CODE: Final = "policy_indeterminate"
 STATE: Final = "state."
 _COUNTED: Final = ("count", "sum", "distinct")
 """Measures that are numbers."""
+
+
+Spans: TypeAlias = Callable[[str], tuple[int, int] | None]
+"""The first span in a text. Raises TimeoutError."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,8 +85,10 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that its condition reads."""
     match: Admitted | None
     """What it searches its channels for; None where it does not search."""
-    search: Search | None
-    """Searches a whole text for `match`."""
+    detects: tuple[Row, ...]
+    """The detectors that it searches with; empty where it searches for patterns."""
+    search: Spans | None
+    """Searches a whole text for the first span of what it looks for."""
     proposals: tuple[Proposal, ...]
     """When it fires."""
     untold: tuple[Proposal, ...]
@@ -215,7 +223,8 @@ class _Compiler:
             return None
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
-        match = None if rule.match is None else self._match(rule.match, f"{path}.match")
+        rows = () if rule.match is None else self._rows(rule.match, f"{path}.match")
+        match = None if rule.match is None else self._match(rule.match, rows, f"{path}.match")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
         node: Node = AllOf((*parts, *(Inverse(one) for one in exempts))) if exempts else parts[0] if parts else ALWAYS
@@ -232,7 +241,8 @@ class _Compiler:
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
             match=match,
-            search=None if match is None else searcher(match),
+            detects=rows,
+            search=None if match is None else _spans(match, rows),
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
@@ -299,8 +309,22 @@ class _Compiler:
                     message = f"`{effect_of(action)}` needs a `match`: there is no span without one"
                     self._refuse("policy_unenforceable", message, f"{path}.then[{index}]")
 
-    def _match(self, match: Comparison, path: str) -> Admitted | None:
-        patterns = [_pattern(match.op, str(value), match.ignore_case) for value in self._values(match)]
+    def _rows(self, match: Comparison, path: str) -> tuple[Row, ...]:
+        if match.op != "detector":
+            return ()
+        name = str(match.values[0])
+        if name not in NAMES:
+            self._refuse("policy_field", f"there is no detector `{name}`", path, did_you_mean(name, NAMES))
+            return ()
+        return rows_of(name)
+
+    def _match(self, match: Comparison, rows: tuple[Row, ...], path: str) -> Admitted | None:
+        if match.op == "detector":
+            patterns: list[Pattern] = [Regex(row.shape) for row in rows]
+        else:
+            patterns = [_pattern(match.op, str(value), match.ignore_case) for value in self._values(match)]
+        if not patterns:
+            return None
         try:
             return admit_any(patterns)
         except PatternProblem as problem:
@@ -409,6 +433,14 @@ class _Compiler:
 
     def _fitting(self, type_: FieldType) -> str:
         return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
+
+
+def _spans(match: Admitted, rows: tuple[Row, ...]) -> Spans:
+    if rows:
+        prover = Prover(rows)
+        return lambda text: prover.find(text, 0, final=True)
+    search = searcher(match)
+    return lambda text: None if (found := search(text)) is None else found.span()
 
 
 def _pattern(op: OperatorName, text: str, ignore_case: bool) -> Pattern:

@@ -19,7 +19,7 @@ import msgspec
 from wardwright.contracts.decimals import compare
 from wardwright.contracts.policy import OperatorName, Value
 from wardwright.kernel.detectors.samples import SAMPLES, Samples
-from wardwright.kernel.detectors.table import BY_NAME, NAMES, rows_of
+from wardwright.kernel.detectors.table import NAMES, rows_of, words
 from wardwright.kernel.globs import matches
 from wardwright.kernel.patterns.admission import Admitted
 from wardwright.kernel.patterns.search import finds, samples, searcher
@@ -343,20 +343,6 @@ def _quoted(value: Value) -> str:
             return f"`{value}`"
 
 
-def _what(test: Comparing) -> str:
-    """What a detector finds, in words."""
-    name = str(test.values[0])
-    row = BY_NAME.get(name)
-    return row.says if row is not None else _FAMILIES_SAID.get(name, name)
-
-
-_FAMILIES_SAID: Final = {
-    "any": "secrets, personal data or network addresses",
-    "network": "network addresses",
-    "personal_data": "personal data",
-}
-
-
 def _list(test: Comparing, last: str = "or") -> str:
     words = [_quoted(value) for value in test.values]
     if len(words) > _SAID_MAX:
@@ -512,8 +498,8 @@ OPERATORS: Final[dict[OperatorName, Operator]] = {
         types=_TEXT,
         cost=20,
         check=_detector,
-        said=lambda test: f"holds {_what(test)}",
-        denied=lambda test: f"does not hold {_what(test)}",
+        said=lambda test: f"holds {words(str(test.values[0]))}",
+        denied=lambda test: f"does not hold {words(str(test.values[0]))}",
         witnesses=_detected,
         near_misses=_undetected,
         lower=_opaque,

@@ -28,7 +28,7 @@ def _lowered(compiled: Compiled, match: Admitted) -> r.StreamRule:
     return r.StreamRule(
         id=compiled.name,
         on=tuple(_channel(channel) for channel in rule.on),
-        match=_match(match.patterns),
+        match=r.Detected(compiled.detects) if compiled.detects else _match(match.patterns),
         then=_action(rule),
         commit=_commit(hold),
         priority=rule.priority,

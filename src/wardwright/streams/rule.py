@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from wardwright.kernel.detectors.table import Row
 from wardwright.kernel.patterns.admission import Pattern
 from wardwright.kernel.patterns.admission import Phrase as Phrase
 from wardwright.kernel.patterns.admission import Regex as Regex
@@ -41,7 +42,13 @@ class AnyOf(msgspec.Struct, frozen=True, tag="any_of"):
     patterns: tuple[Pattern, ...]
 
 
-Match: TypeAlias = Pattern | AnyOf
+class Detected(msgspec.Struct, frozen=True, tag="detected"):
+    """What rows of the detectors' table find: a match is a candidate that is proved; others are let go."""
+
+    rows: tuple[Row, ...]
+
+
+Match: TypeAlias = Pattern | AnyOf | Detected
 
 
 class Block(msgspec.Struct, frozen=True, tag="block"):

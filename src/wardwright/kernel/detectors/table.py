@@ -199,3 +199,20 @@ def rows_of(name: str) -> tuple[Row, ...]:
     if name in FAMILIES:
         return tuple(row for row in ROWS if row.family == name)
     return (BY_NAME[name],)
+
+
+def words(name: str) -> str:
+    """What a name of `NAMES` finds, in words that follow `holds`.
+
+    >>> words("iban"), words("personal_data")
+    ('an IBAN', 'personal data')
+    """
+    row = BY_NAME.get(name)
+    return row.says if row is not None else _WORDS.get(name, name)
+
+
+_WORDS: Final = {
+    ANY: "secrets, personal data or network addresses",
+    "network": "network addresses",
+    "personal_data": "personal data",
+}

@@ -56,7 +56,7 @@ def searcher(admitted: Admitted) -> Search:
     return lambda text: None if wider(text) is None else search(text)
 
 
-def finds(search: Search, text: str) -> bool:
+def finds(search: Callable[[str], object | None], text: str) -> bool:
     """Whether it may find something: a search that takes too long may find anything."""
     try:
         return search(text) is not None
