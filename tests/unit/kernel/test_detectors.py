@@ -77,6 +77,12 @@ def test_a_candidate_that_is_not_proved_does_not_hide_one_that_begins_inside_it(
     assert find("ref 9999 4111 1111 1111 1111", ["credit_card"]) == [Found("credit_card", 9, 28)]
 
 
+def test_a_token_does_not_hide_behind_one_that_begins_alike() -> None:
+    token = SAMPLES["jwt"].texts()[0].strip()
+
+    assert find(f"eyJx.{token}", ["jwt"]) == [Found("jwt", 5, 5 + len(token))]
+
+
 @pytest.mark.parametrize(
     "text",
     ["eyJa-" * 40_000 + ".x.y", "4111 " * 40_000, "a@" * 100_000, "+1 " * 60_000, "DE00 " * 40_000, "token=" * 30_000],

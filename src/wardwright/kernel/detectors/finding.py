@@ -2,7 +2,9 @@
 
 Rule 1: RE2 looks, over bytes: linear whatever the text, and a text of 200 KB is not copied again for each find.
 Rule 2: a find is the leftmost candidate that is proved, then the next one after it. Finds of several rows may overlap.
-Rule 3: candidates that are not proved are bounded by the table's rule 2, so that no text can make proofs dear.
+Rule 3: past a candidate that is not proved the search goes on at its next character, so that nothing hides behind a
+lookalike. Where such candidates together are REFUSED_TIMES_MAX as long as the text, which no honest text comes near,
+the rest are passed over whole: no text can make the search dear.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import msgspec
 import re2
 
 from wardwright.kernel.detectors.table import ANY, Row, rows_of
-from wardwright.kernel.patterns.language import parse, width
 
 CHOICES_KEPT_MAX: Final = 64
+REFUSED_TIMES_MAX: Final = 16
 _GATE_BYTES_MAX: Final = 64 << 20
 """Of the program that looks for all shapes at once."""
 
@@ -39,23 +41,24 @@ class _Seeker(Protocol):
 class _Shape:
     """One row, compiled."""
 
-    __slots__ = ("bounded", "row", "seeker")
+    __slots__ = ("row", "seeker")
 
     def __init__(self, row: Row) -> None:
         self.row = row
         self.seeker = _compiled(row.shape)
-        self.bounded = width(parse(row.shape))[1] is not None
 
     def spans(self, data: bytes) -> Iterator[tuple[int, int]]:
         """In bytes."""
         proof, at = self.row.proof, 0
+        patience = REFUSED_TIMES_MAX * len(data)
         while (match := self.seeker.search(data, at)) is not None:
             start, end = match.span()
             if proof is not None:
                 candidate = data[start:end].decode("utf-8", "surrogatepass")
                 proved = proof(candidate)
                 if not proved:
-                    at = start + 1 if self.bounded else end
+                    patience -= end - start
+                    at = start + 1 if patience > 0 else end
                     continue
                 end = start + len(candidate[:proved].encode("utf-8", "surrogatepass"))
             yield start, end

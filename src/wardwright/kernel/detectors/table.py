@@ -2,9 +2,7 @@
 
 Rule 1: a row is a shape, in the pattern language, and where the shape alone would mislead a proof. The shape is linear
 to look for; the proof sees one candidate.
-Rule 2: where a shape has no longest match, a candidate that is not proved is passed over whole; where it has one, the
-search goes on at its next character. Either way a text costs linear time.
-Rule 3: `DETECTORS_VERSION` names the table. A change of a shape changes it; a change of a proof must raise the row's
+Rule 2: `DETECTORS_VERSION` names the table. A change of a shape changes it; a change of a proof must raise the row's
 `revision`, and then does too. A receipt that holds it says by which table a decision was made.
 """
 
