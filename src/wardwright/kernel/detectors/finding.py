@@ -1,4 +1,4 @@
-"""Looking for what the table names: one pass that most texts end at, then one for each row.
+"""Looking for what the table names: one pass that most texts end at, then one for each row that has a candidate.
 
 Rule 1: RE2 looks, over bytes: linear whatever the text, and a text of 200 KB is not copied again for each find.
 Rule 2: a find is the leftmost candidate that is proved, then the next one after it. Finds of several rows may overlap.
@@ -20,8 +20,8 @@ from wardwright.kernel.detectors.table import ANY, Row, rows_of
 
 CHOICES_KEPT_MAX: Final = 64
 REFUSED_TIMES_MAX: Final = 16
-_GATE_BYTES_MAX: Final = 64 << 20
-"""Of the program that looks for all shapes at once."""
+_PROGRAM_BYTES_MAX: Final = 64 << 20
+"""Of a program of RE2, such as the one that looks for all shapes at once."""
 
 
 class Found(msgspec.Struct, frozen=True, order=True):
@@ -68,11 +68,15 @@ class _Shape:
 class Choice:
     """Some rows, ready to look."""
 
-    __slots__ = ("_gate", "_shapes")
+    __slots__ = ("_gate", "_shapes", "_sorter")
 
     def __init__(self, rows: tuple[Row, ...]) -> None:
         self._shapes = tuple(_Shape(row) for row in rows)
         self._gate = _compiled("|".join(f"(?:{row.shape})" for row in rows))
+        self._sorter = re2.Set.SearchSet(_options())
+        for row in rows:
+            self._sorter.Add(row.shape)
+        self._sorter.Compile()
 
     def find(self, text: str) -> list[Found]:
         """Everything, by its place."""
@@ -87,7 +91,9 @@ class Choice:
         data = text.encode("utf-8", "surrogatepass")
         if self._gate.search(data) is None:
             return
-        for shape in self._shapes:
+        # A set that runs out of memory names no row, so that an empty answer stands for all of them.
+        for index in self._sorter.Match(data) or range(len(self._shapes)):
+            shape = self._shapes[index]
             spans = shape.spans(data)
             for start, end in spans if len(data) == len(text) else _in_chars(data, spans):
                 yield shape.row, start, end
@@ -120,9 +126,13 @@ def _in_chars(data: bytes, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[i
 
 
 def _compiled(pattern: str) -> _Seeker:
+    compiled: _Seeker = re2.compile(pattern.encode(), _options())
+    return compiled
+
+
+def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
-    options.max_mem = _GATE_BYTES_MAX
-    compiled: _Seeker = re2.compile(pattern.encode(), options)
-    return compiled
+    options.max_mem = _PROGRAM_BYTES_MAX
+    return options
