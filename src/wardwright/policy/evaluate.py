@@ -38,11 +38,17 @@ class Armed(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] | None = None) -> Decision:
+class Unsearched(msgspec.Struct, frozen=True):
+    """A rule's search that came to no end; the text says why."""
+
+    why: str
+
+
+def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | Unsearched] | None = None) -> Decision:
     """What the rules of a phase decide.
 
-    `found` are spans by the names of rules that search a channel and found something; without one such a rule is
-    silent.
+    `found` are spans by the names of rules that look at channels: what a searching rule found, or what is not as an
+    expecting rule wants it. Without one such a rule is silent.
     """
     view: View = dict(facts.known) if phase in policy.keeping else cast(View, facts.known)
     unavailable = facts.unavailable
@@ -61,11 +67,15 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] |
         if held is not False:
             spoke.append((rule, untold, None))
     if found:
-        for rule in policy.searching(phase):
+        for rule in (*policy.searching(phase), *policy.expecting(phase)):
             if rule.name in found:
+                came = found[rule.name]
                 held, untold = told(rule, facts, view)
                 if held is not False:
-                    spoke.append((rule, untold, found[rule.name]))
+                    if isinstance(came, Unsearched):
+                        spoke.append((rule, (*untold, came.why), None))
+                    else:
+                        spoke.append((rule, untold, came))
     if not spoke:
         return NOTHING
     if len(spoke) == 1 and not spoke[0][1] and spoke[0][2] is None:
@@ -104,6 +114,15 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
             (shadow if rule.shadow else proposals).extend(rule.untold)
             reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
     return Armed(rules=tuple(armed), decision=arbitrate(proposals, shadow, reasons))
+
+
+def awaited(policy: Policy, phase: str, facts: Facts) -> tuple[Compiled, ...]:
+    """Which expecting rules of a phase will judge the answer; where one of them `withholds`, it waits for them.
+
+    A rule whose condition cannot be told yet is among them. Before the answer, give what it will hold as unavailable.
+    """
+    view: View = dict(facts.known)
+    return tuple(rule for rule in policy.expecting(phase) if told(rule, facts, view)[0] is not False)
 
 
 def told(rule: Compiled, facts: Facts, view: View) -> tuple[bool | None, tuple[str, ...]]:
