@@ -17,6 +17,7 @@ from wardwright.contracts.digest import switched_to
 from wardwright.contracts.policy import ActionName, Alert, PolicyContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.allowance import Limit, limits_of
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
@@ -45,6 +46,8 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     """Rules by `policy/rule`."""
     comparisons: Mapping[str, tuple[tuple[str, Compared], ...]]
     """By phase: what its rules compare withheld fields with, by key."""
+    limits: tuple[Limit, ...]
+    """What its budgets allow."""
     documents: Mapping[str, PolicyContract]
     """The policies by name."""
     policy: Policy
@@ -85,6 +88,7 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     return Governance(
         by_name=by_name,
         comparisons={phase.name: _comparisons(policy, phase.name) for phase in PHASES},
+        limits=limits_of(policy.budgets),
         documents={one.value.name: one.value for one in found},
         policy=policy,
         stream=RuleSet(lowered) if lowered else None,

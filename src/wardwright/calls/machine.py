@@ -21,7 +21,6 @@ from wardwright.calls import receipt as rc
 from wardwright.calls import refusals
 from wardwright.calls.attempt import NO_USAGE, AttemptUnderWay, Terms
 from wardwright.calls.governed_answer import GovernedAnswer
-from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.dialects.answer import Identity
 from wardwright.dialects.exchange import Failure, FailureClass, Headers
@@ -205,17 +204,18 @@ class Machine:
         *,
         before: Attempt | None = None,
         refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
         rulings: Rulings | None = None,
     ) -> tuple[Effect, ...]:
         """The route is planned; `terms` stand beside `plan.attempts`. `before` is whose turn the last step was.
-        `refusal`: the rules of the route do not let it be tried."""
+        `refusal`: the rules of the route, or a budget, do not let it be tried; `retry_after_s` goes with it."""
         self._before = before
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
         self._first, self._first_facts = plan, facts
         self._rulings = rulings
         self._decided_ns = now_ns
         if refusal is not None:
-            return self._refuse("refused", refusal, now_ns)
+            return self._refuse("refused", refusal, now_ns, retry_after_s)
         if plan.refusal is not None:
             return self._refuse("refused", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
         if self.accepted.simulation:
@@ -223,9 +223,18 @@ class Machine:
         return self._start(0, now_ns)
 
     def replanned(
-        self, again: Again, facts: RouteFacts, plan: Plan, terms: tuple[Terms, ...], now_ns: int
+        self,
+        again: Again,
+        facts: RouteFacts,
+        plan: Plan,
+        terms: tuple[Terms, ...],
+        now_ns: int,
+        *,
+        refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
     ) -> tuple[Effect, ...]:
-        """The route is planned anew, after `Replan`. A plan without attempts ends the call: its rule fails closed."""
+        """The route is planned anew, after `Replan`. A plan without attempts, or a `refusal`, ends the call: its rule
+        fails closed."""
         if self.closed:
             return _NOTHING
         self._replans.append(
@@ -237,8 +246,10 @@ class Machine:
                 reminders=again.reminders,
             )
         )
-        if plan.refusal is not None:
-            return self._refuse("blocked", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
+        if refusal is None and plan.refusal is not None:
+            refusal = WardwrightError(plan.refusal.code, plan.refusal.message)
+        if refusal is not None:
+            return self._refuse("blocked", refusal, now_ns, retry_after_s)
         self._facts, self._plan, self._terms = facts, plan, terms
         return self._start(0, now_ns)
 
@@ -690,12 +701,7 @@ class Machine:
         )
 
     def _ruled(self, receipt: rc.Receipt) -> rc.Receipt:
-        """The receipt with what the rules say, those over receipts last."""
-        rulings = self._rulings
-        if rulings is None:
-            return receipt
-        rulings.receipt(receipt_facts(receipt))
-        return msgspec.structs.replace(receipt, policy=rulings.records())
+        return receipt if self._rulings is None else self._rulings.closed(receipt)
 
     def _cache_lost(self, selected: rc.Selected | None) -> int:
         before = self._before

@@ -11,14 +11,19 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from wardwright.calls import receipt as rc
+from wardwright.calls.account import Account
 from wardwright.calls.facts import WORD_CHARS_MAX
 from wardwright.calls.governance import ACTS, Governance, is_withheld
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
+from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.ruling import Caught, PhaseName, Ruling
 from wardwright.calls.searching import search
 from wardwright.contracts.policy import Block, Reroute, RetryWithReminder
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_facts import record_of
+from wardwright.limits.budget_record import Charge
 from wardwright.policy.answers import Unmet, judged, reminder
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiler import INDETERMINATE_CODE, Compiled
@@ -68,6 +73,7 @@ class Rulings:
         "_route",
         "_turns_ago",
         "_unmet",
+        "account",
         "governance",
     )
 
@@ -76,16 +82,20 @@ class Rulings:
         governance: Governance,
         asked: Asked,
         *,
-        given: Facts | None = None,
+        account: Account | None = None,
+        now_us: int = 0,
         turns_ago: Mapping[str, int] | None = None,
     ) -> None:
-        """`given` are facts from beyond the request: state over time, budgets. `turns_ago` says of rules (by
-        `policy/rule`) that fired in earlier turns of the session how many turns ago they last did."""
+        """`account` are the call's budgets, where there are any. `turns_ago` says of rules (by `policy/rule`) that
+        fired in earlier turns of the session how many turns ago they last did."""
+        self.account = account
         self.governance = governance
         self._asked = asked
         self._attempt: dict[str, Fact] = {}
         self._facts: dict[str, Facts] = {}
-        self._given = given or Facts({})
+        reads = governance.policy.reads
+        self._given = Facts({}) if account is None else account.before(now_us, reads["request"] | reads["route"])
+        """Facts from beyond the request."""
         self._noted: list[_Noted] = []
         self._retries: dict[str, int] = {}
         """Attempts of this call that each rule gave up."""
@@ -187,9 +197,23 @@ class Rulings:
         self._noted.append(_Noted("output", facts, decision, index, None, searched, judgement.unmet))
         return decision
 
-    def receipt(self, more: Mapping[str, Fact]) -> Decision:
-        """What happened, when nothing can be changed any more."""
-        return self._plain("receipt", more)
+    def closed(self, receipt: rc.Receipt) -> rc.Receipt:
+        """The receipt with all that the rules said, those over receipts last."""
+        at_us = receipt.started_at + receipt.timings.total_us
+        charges: tuple[Charge, ...] = ()
+        after = Facts({})
+        if self.account is not None:
+            charges = self.account.settle(receipt, at_us)
+            after = self.account.after(charges, at_us, self.governance.policy.reads["receipt"])
+        self._given = after
+        self._plain("receipt", receipt_facts(receipt))
+        refusal = None if self.account is None else self.account.refusal
+        return msgspec.structs.replace(
+            receipt,
+            budget_refused=None if refusal is None else record_of(refusal),
+            budgets=charges,
+            policy=self.records(),
+        )
 
     def retried(self, rules: Iterable[str]) -> None:
         """These rules gave up an attempt."""
