@@ -21,6 +21,7 @@ from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.ruling import Caught, PhaseName, Ruling
 from wardwright.calls.searching import search
 from wardwright.contracts.policy import Block, Reroute, RetryWithReminder
+from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_facts import record_of
 from wardwright.limits.budget_record import Charge
@@ -218,6 +219,7 @@ class Rulings:
             receipt,
             budget_refused=None if refusal is None else record_of(refusal),
             budgets=charges,
+            detectors=DETECTORS_VERSION if self.governance.detects else None,
             policy=self.records(),
         )
 
