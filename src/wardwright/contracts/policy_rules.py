@@ -12,7 +12,7 @@ from typing import Final, assert_never, cast
 
 import msgspec
 
-from wardwright.contracts import policy_syntax
+from wardwright.contracts import machine_rules, policy_syntax
 from wardwright.contracts.model_rules import is_pattern
 from wardwright.contracts.policy import (
     CONDITION_DEPTH_MAX,
@@ -36,6 +36,8 @@ from wardwright.contracts.policy import (
     Hold,
     InjectReminder,
     Leaf,
+    Machine,
+    MachineState,
     Macro,
     MacroUse,
     NamedList,
@@ -53,6 +55,7 @@ from wardwright.contracts.policy import (
     SwitchModel,
     Tie,
     Transform,
+    Transition,
     Window,
 )
 from wardwright.contracts.refusal import did_you_mean
@@ -110,6 +113,7 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
         if rule.match is not None:
             _list(reader, f"rules[{index}].match", rule.match, lists)
         _ties(reader, rule, At(f"rules[{index}]", f"rules[{index}]"), policy)
+    machine_rules.check_labels(reader, policy)
     if not reader.errors:
         _sizes(reader, policy, macros)
 
@@ -264,6 +268,16 @@ def _state(reader: Reader, value: msgspec.Struct, at: At) -> None:
     if state.within == Window():
         hint = "add `within: {turns: 50}`; there are `steps`, `turns`, `events` and `age_s`"
         reader.breaks(at, f"the state `{state.name}` has no `within`: nothing would ever leave it", hint)
+    if state.session == "declared" and state.scope != "session":
+        message = f"`session: declared` means nothing to the scope `{state.scope}`"
+        reader.breaks(at.member("session"), message, "remove it, or use `scope: session`")
+    for word in ("steps", "turns"):
+        if getattr(state.within, word) is not None and state.scope not in ("session", "attempt"):
+            message = f"`{word}` are those of one conversation, and `{state.scope}` may have many"
+            reader.breaks(at.member("within").member(word), message, "use `events` or `age_s`, or `scope: session`")
+    if state.within.events is not None and state.within.events > state.items_max:
+        message = f"`within` reaches back {state.within.events:,} events, and `items_max` keeps {state.items_max:,}"
+        reader.breaks(at.member("within").member("events"), message, "raise `items_max`")
 
 
 # Actions
@@ -300,6 +314,9 @@ RULES: Final = Rules(
         Channel: "a channel",
         State: "a state",
         Window: "`within`",
+        Machine: "a machine",
+        MachineState: "a state of a machine",
+        Transition: "a transition",
         Comparison: "a comparison",
         Leaf: "a comparison",
         Every: "`all`",
@@ -333,6 +350,7 @@ RULES: Final = Rules(
         Comparison: policy_syntax.comparison,
         Channel: policy_syntax.channel,
         Exempt: _exempt,
+        Transition: policy_syntax.transition,
         Example: policy_syntax.example,
     },
     unions={policy_syntax.CONDITION_TAG: policy_syntax.condition, policy_syntax.ACTION_TAG: policy_syntax.action},
@@ -344,6 +362,7 @@ RULES: Final = Rules(
         Comparison: _comparison,
         ExampleFact: _fact,
         State: _state,
+        Machine: machine_rules.check,
         RestrictRoutes: _patterns,
         Reroute: _patterns,
         Transform: _transform,
@@ -354,6 +373,8 @@ RULES: Final = Rules(
         (PolicyContract, "lists"): policy_syntax.named_lists,
         (PolicyContract, "macros"): policy_syntax.macros,
         (PolicyContract, "state"): policy_syntax.states,
+        (PolicyContract, "machines"): policy_syntax.machines,
+        (Machine, "states"): policy_syntax.machine_states,
         (Rule, "then"): policy_syntax.actions,
         (Rule, "after_retries"): policy_syntax.actions,
         (Comparison, "values"): _values,
@@ -361,6 +382,6 @@ RULES: Final = Rules(
     },
     missing={},
     distinct={(PolicyContract, "rules"): ("rule", "id"), (Rule, "unless"): ("exception", "name")},
-    sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to")}),
+    sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to"), (MachineState, "restrict_routes")}),
 )
 """How `kind: policy` documents are read."""
