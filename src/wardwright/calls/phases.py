@@ -106,6 +106,7 @@ STREAM: Final = Phase(
     fields=_CALLER + _REQUEST + _ATTEMPT,
     actions=_SPEAKS | _AGAIN | {"block", "rewrite", "drop"},
     channels=("text", "reasoning", "tool_arguments"),
+    live=True,
 )
 OUTPUT: Final = Phase(
     name="output",

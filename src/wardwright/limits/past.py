@@ -1,7 +1,7 @@
 """The past of one scope value: its events in order, bounded, and what a window over them shows.
 
-Rule 1: events stand by instant, receipt and place in their call, whatever order they came in. Of settled events the last
-`items_max` are kept; those of calls under way are kept beside them until the call ends.
+Rule 1: events stand by instant, receipt and place in their call, whatever order they came in. Of settled events the
+last `items_max` are kept; those of calls under way are kept beside them until the call ends.
 Rule 2: a window shows an event that lies within *every* bound: the last `events` of the state, the turns and steps of
 the conversation, the age. Nothing older than AGE_S_MAX is shown.
 Rule 3: what was dropped and could have been shown makes the reading unavailable, never smaller than the truth.
@@ -10,7 +10,8 @@ Rule 3: what was dropped and could have been shown makes the reading unavailable
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,7 +22,7 @@ from wardwright.limits.events import Asking, Kept, Unavailable
 SECOND_US: Final = 1_000_000
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Seen(NamedTuple):
     """One event as history keeps it. The first three members tell events apart and order them."""
 
     at: int
@@ -31,7 +32,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True, order=True):
     label: str
     step: int
     turn: int
-    fields: dict[str, Kept] = {}
+    fields: dict[str, Kept]
 
 
 class PastRow(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +108,7 @@ class Past:
         events.insert(index, seen)
         around = events[max(index - 1, 0) : index + 2]
         self.straight = self.straight and all(
-            one.turn <= other.turn and one.step <= other.step for one, other in zip(around, around[1:], strict=False)
+            one.turn <= other.turn and one.step <= other.step for one, other in pairwise(around)
         )
         return True
 

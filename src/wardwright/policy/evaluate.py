@@ -3,7 +3,9 @@
 Rule 1: every rule of a phase sees one snapshot, and none stops another.
 Rule 2: a rule is first asked the fast way. What raises there, or reads a fact that is unavailable, is weighed in three
 values, and where it cannot be told its `on_error` speaks.
-Rule 3: same facts, same decision. A search that ran out of time is the one thing that facts do not hold; the decision
+Rule 3: where rules read what others of the phase write down, they are asked in strata (`policy.strata`): the snapshot
+grows by what the past then holds, and all proposals are arbitrated once.
+Rule 4: same facts, same decision. A search that ran out of time is the one thing that facts do not hold; the decision
 records it.
 """
 
@@ -14,11 +16,14 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
+from wardwright.contracts.policy import Annotate
 from wardwright.policy.arbiter import arbitrate
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Untold, weigh
 from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Span
+from wardwright.policy.operators import Check
 from wardwright.policy.phases import Facts, View
+from wardwright.policy.strata import Recall
 
 UNTOLD_MAX: Final = 8
 """Missing facts that a decision names for one rule."""
@@ -45,9 +50,39 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] |
     silent.
     """
     view: View = dict(facts.known) if phase in policy.keeping else cast(View, facts.known)
-    unavailable = facts.unavailable
     spoke: list[Spoke] = []
-    for check, rule in policy.plain.get(phase, ()):
+    _ask(policy.plain.get(phase, ()), facts, view, spoke)
+    if found:
+        _ask_searching(policy.searching(phase), facts, view, found, spoke)
+    return _decided(spoke)
+
+
+def decide_recalling(
+    policy: Policy, phase: str, facts: Facts, recall: Recall, found: Mapping[str, Span] | None = None
+) -> tuple[Decision, Facts]:
+    """As `decide`, where rules read the past: `recall` supplies it, stratum by stratum.
+
+    Returns the facts with what was recalled: `decide` over those decides the same.
+    """
+    strata = policy.strata.get(phase, ())
+    if not strata:
+        return decide(policy, phase, facts, found), facts
+    view: View = dict(facts.known)
+    spoke: list[Spoke] = []
+    for stratum in strata:
+        if stratum.wants:
+            more = recall(stratum.wants, _labels(spoke), facts)
+            view.update(more.known)
+            facts = Facts({**facts.known, **more.known}, {**facts.unavailable, **more.unavailable})
+        _ask(stratum.plain, facts, view, spoke)
+        if found:
+            _ask_searching(stratum.searching, facts, view, found, spoke)
+    return _decided(spoke), facts
+
+
+def _ask(plain: Iterable[tuple[Check, Compiled]], facts: Facts, view: View, spoke: list[Spoke]) -> None:
+    unavailable = facts.unavailable
+    for check, rule in plain:
         try:
             if unavailable and not rule.reads.isdisjoint(unavailable):
                 held, untold = told(rule, facts, view)
@@ -60,20 +95,29 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] |
             held, untold = told(rule, facts, view)
         if held is not False:
             spoke.append((rule, untold, None))
-    if found:
-        for rule in policy.searching(phase):
-            if rule.name in found:
-                held, untold = told(rule, facts, view)
-                if held is not False:
-                    spoke.append((rule, untold, found[rule.name]))
+
+
+def _ask_searching(
+    rules: Iterable[Compiled], facts: Facts, view: View, found: Mapping[str, Span], spoke: list[Spoke]
+) -> None:
+    for rule in rules:
+        if rule.name in found:
+            held, untold = told(rule, facts, view)
+            if held is not False:
+                spoke.append((rule, untold, found[rule.name]))
+
+
+def _labels(spoke: Iterable[Spoke]) -> tuple[str, ...]:
+    """What the rules that spoke by now write down, in the order of the rules; shadows leave nothing."""
+    asked = (rule.untold if untold else rule.proposals for rule, untold, _ in spoke if not rule.shadow)
+    return tuple(dict.fromkeys(one.action.label for some in asked for one in some if isinstance(one.action, Annotate)))
+
+
+def _decided(spoke: list[Spoke]) -> Decision:
     if not spoke:
         return NOTHING
     if len(spoke) == 1 and not spoke[0][1] and spoke[0][2] is None:
         return spoke[0][0].alone
-    return _decided(spoke)
-
-
-def _decided(spoke: list[Spoke]) -> Decision:
     proposals: list[Proposal] = []
     shadow: list[Proposal] = []
     reasons: list[Fired] = []

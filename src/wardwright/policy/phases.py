@@ -48,6 +48,8 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """What rules here may propose."""
     channels: tuple[str, ...] = ()
     """What `match` may look at; empty where there is nothing to search."""
+    live: bool = False
+    """Channels are searched while they are written: what is found is not known when conditions are weighed."""
 
     def field(self, name: str) -> Field | None:
         """The field of this name, of an open family too."""
