@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parts.pasts import LADDER, NOW_US, POLICY, SECOND_US, asking, call, history, naive, state
@@ -15,13 +17,23 @@ from wardwright.limits.machines import advance, begin
 
 ROWS_MAX = 10_000
 
+
+def mostly(usual: object, *others: object) -> st.SearchStrategy[object]:
+    """The usual value in most cases: else calls would rarely meet."""
+    return (
+        st.integers(0, 5)
+        .map(lambda drawn: usual if drawn else None)
+        .flatmap(lambda value: st.just(value) if value is not None else st.sampled_from(others))
+    )
+
+
 scopes = st.fixed_dictionaries(
     {
-        "tenant": st.sampled_from(("t", "u")),
-        "session": st.sampled_from((None, "s", "s2")),
-        "session_declared": st.booleans(),
-        "user": st.sampled_from((None, "ann", "bob")),
-        "agent": st.sampled_from((None, "x")),
+        "tenant": mostly("t", "u"),
+        "session": mostly("s", None, "s2"),
+        "session_declared": mostly(True, False),
+        "user": mostly("ann", None, "bob"),
+        "agent": mostly("x", None),
     }
 )
 windows = st.builds(
@@ -58,14 +70,15 @@ def some_calls(draw: st.DrawFn) -> list[CallEvents]:
     drawn = draw(
         st.lists(
             st.tuples(
-                st.lists(st.sampled_from(("a", "b", "other")), max_size=3, unique=True),
+                mostly(["a"], ["b"], ["b", "a"], ["other", "a", "b"], []),
                 st.integers(0, 30),
-                st.integers(0, 5),
-                st.integers(0, 5),
+                st.integers(0, 3),
+                st.integers(0, 3),
                 st.sampled_from((1, 2, None)),
                 st.sampled_from(("w1", "w2")),
                 scopes,
             ),
+            min_size=4,
             max_size=14,
         )
     )
@@ -92,7 +105,7 @@ asked = st.builds(
 def test_a_reading_is_what_a_naive_reader_of_every_call_says(
     one: State, data: st.DataObject, calls: list[CallEvents]
 ) -> None:
-    kept = history(one)
+    kept: History = history(one)
     here: list[CallEvents] = []
     under_way: list[CallEvents] = []
     for each in calls:
@@ -115,10 +128,35 @@ def test_a_reading_is_what_a_naive_reader_of_every_call_says(
                 continue
         here.append(each)
     asks = data.draw(asked)
-    if under_way and data.draw(st.booleans()):
+    if under_way:
         asks = msgspec.structs.replace(asks, call=data.draw(st.sampled_from(under_way)))
 
     assert kept.read(POLICY, one, asks) == naive(here, one, asks)
+
+
+@settings(max_examples=400)
+@given(
+    windows,
+    st.integers(4, 6),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(0, 1)), min_size=3, max_size=9),
+    st.booleans(),
+    st.integers(0, 3),
+)
+def test_a_window_shows_what_lies_within_every_bound(
+    within: Window, items_max: int, steps: list[tuple[int, int, int]], turned_back: bool, ahead: int
+) -> None:
+    """A conversation that goes on, or was taken up again from an earlier place."""
+    one = state(within=within, items_max=items_max)
+    at, turn, step = (list(accumulate(some)) for some in zip(*steps, strict=True))
+    if turned_back:
+        turn, step = turn[::-1], step[::-1]
+    calls = [call(index, "a", at=at[index], turn=turn[index], step=step[index]) for index in range(len(steps))]
+    kept = history(one)
+    for each in calls:
+        kept.settle(each, NOW_US)
+    asks = asking(call(99, turn=max(turn) + ahead, step=max(step) + ahead), at=at[-1] + ahead)
+
+    assert kept.read(POLICY, one, asks) == naive(calls, one, asks)
 
 
 @given(states, some_calls(), asked, st.integers(1, 6))
