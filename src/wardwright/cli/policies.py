@@ -221,6 +221,7 @@ def _sentences(rules: Iterable[RuleWords]) -> Iterable[str]:
             yield ""
         yield f"{rule.rule}  ({rule.phase})"
         yield f"  {rule.sentence}"
+        yield from (f"  {sentence}" for sentence in rule.past)
         yield f"  Where that cannot be told: {rule.otherwise}."
         owner = f"  ({rule.owner})" if rule.owner else ""
         yield f"  Why: {rule.why}{owner}"

@@ -132,6 +132,7 @@ CODES: Final[dict[str, Code]] = {
     "journal_incomplete": Code(_US, 500, _SERVER, "a chain of the journal has no closing checkpoint"),
     "journal_locked": Code(_US, 409, _SERVER, "another process holds this state directory"),
     "journal_write": Code(_US, 503, _SERVER, "a record could not be written"),
+    "state_write": Code(_US, 503, _SERVER, "what is folded from the journal could not be kept beside it"),
     "record_invalid": Code(_US, 500, _SERVER, "a record holds a value that canonical JSON does not allow"),
     "server_unreachable": Code(_US, 503, _SERVER, "no running gateway answers at that address"),
 }
