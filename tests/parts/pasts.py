@@ -73,8 +73,8 @@ def history(*states: State, machines: tuple[Machine, ...] = (), events_max: int 
     return made
 
 
-def asking(current: CallEvents, at: int = 0, attempt: int = 0, **fields: Kept) -> Asking:
-    return Asking(call=current, now_us=NOW_US + at * SECOND_US, attempt=attempt, fields=fields)
+def asking(current: CallEvents, at: int = 0, attempt: int = 0, fields: Mapping[str, Kept] | None = None) -> Asking:
+    return Asking(call=current, now_us=NOW_US + at * SECOND_US, attempt=attempt, fields=fields or {})
 
 
 def naive(calls: Iterable[CallEvents], one: State, asks: Asking) -> int | bool | Unavailable:

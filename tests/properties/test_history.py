@@ -90,7 +90,7 @@ def some_calls(draw: st.DrawFn) -> list[CallEvents]:
 
 asked = st.builds(
     lambda receipt, at, turn, step, who, whose: asking(
-        call(receipt, at=at, turn=turn, step=step, **whose), at=at, who=who
+        call(receipt, at=at, turn=turn, step=step, **whose), at=at, fields={"who": who}
     ),
     st.integers(20, 30),
     st.integers(0, 40),
@@ -212,7 +212,7 @@ def test_a_snapshot_and_the_tail_are_the_whole_fold(
         restored.apply(each)
 
     def readings(kept: History) -> list[object]:
-        asks = [asking(one, at=30, who="w1") for one in calls]
+        asks = [asking(one, at=30, fields={"who": "w1"}) for one in calls]
         return [*(kept.read(POLICY, some[0], one) for one in asks), *(kept.machine(POLICY, LADDER, c) for c in calls)]
 
     assert readings(restored) == readings(lived)

@@ -114,7 +114,7 @@ def in_strata(
             hint = "read it in a later phase, or say `including_current: false`"
         case by_level:
             known: set[str] = set()
-            for level in range(max(by_level.values(), default=-1) + 1):
+            for level in sorted(set(by_level.values())):
                 some = tuple(rule for rule in rules if by_level[rule.name] == level)
                 wanted = {field for rule in some for field in rule.reads & recalled.keys()} - known
                 known |= wanted

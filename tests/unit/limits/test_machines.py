@@ -59,7 +59,7 @@ def test_orders_rise_though_the_clock_does_not() -> None:
 def test_sessions_do_not_share_a_machine() -> None:
     kept = history(machines=(LADDER,))
     kept.settle(call(1, "a"), NOW_US)
-    found = [kept.machine(POLICY, LADDER, call(2, **whose)) for whose in ({"session": "x"}, {"tenant": "x"})]
+    found = [kept.machine(POLICY, LADDER, one) for one in (call(2, session="x"), call(2, tenant="x"))]
 
     assert found == ["normal", "normal"]
 
