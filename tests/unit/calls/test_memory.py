@@ -165,7 +165,12 @@ def test_texts_are_kept_sealed_and_numbers_as_they_are() -> None:
     world = written(
         """
         state:
-          asks: {distinct: ask, of: text.user, same: [request.messages, tools.names], scope: session, within: {events: 9}}
+          asks:
+            distinct: ask
+            of: text.user
+            same: [request.messages, tools.names]
+            scope: session
+            within: {events: 9}
         rules: [{id: ask, phase: request, then: [annotate: ask], why: because}]
         """
     )

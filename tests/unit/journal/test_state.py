@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -35,7 +35,7 @@ class World:
     def put(self, *receipts: str) -> None:
         for receipt in receipts:
             self.writer.put(Entry(CLOSED, Note(receipt=receipt), at=0))
-        self.loop.turn()
+            self.loop.turn()
 
 
 class Folding:
@@ -56,10 +56,10 @@ class Folding:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> World:
     made = World()
     made.put("a", "b")
-    yield made
+    return made
 
 
 def test_records_are_told_once_and_the_tail_from_the_cursor(world: World) -> None:
