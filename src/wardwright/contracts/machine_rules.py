@@ -8,7 +8,7 @@ Rule 3: a label leads from one state to one other, and some rule of the same pol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 import msgspec
@@ -81,7 +81,7 @@ def labels_of(rule: Rule) -> Iterator[str]:
             yield action.label
 
 
-def _named(reader: Reader, name: str, names: Iterable[str], at: At) -> None:
+def _named(reader: Reader, name: str, names: Collection[str], at: At) -> None:
     if name not in names:
         reader.breaks(at, f"this machine has no state `{name}`", did_you_mean(name, names))
 

@@ -66,11 +66,13 @@ class _Counted(msgspec.Struct, frozen=True):
 class _Book:
     """The pasts of one state of one tenant."""
 
-    __slots__ = ("idle", "lost", "pasts", "settled")
+    __slots__ = ("idle", "labels", "lost", "pasts", "settled")
 
     def __init__(self) -> None:
         self.pasts: dict[str, Past] = {}
         self.settled = 0
+        self.labels: set[str] = set()
+        """Every label that some past may hold: an earlier version of a policy may have counted others."""
         self.lost: Seen | None = None
         """The latest event of a whole past that was dropped for room."""
         self.idle: list[tuple[Seen, str]] = []
@@ -114,15 +116,15 @@ class History:
             if asking.attempt == 0:
                 return Unavailable("has no attempt")
             past = self._attempts.get((key, f"{call.receipt}/{asking.attempt}"), EMPTY)
-            return read(past, state, asking, _ANY)
+            return read(past, state, asking)
         value = call.scopes.of(state.scope, declared=state.session == "declared")
         if isinstance(value, Unavailable):
             return value
         book = self._books.get(key)
         if book is None:
-            return read(EMPTY, state, asking, _ANY)
+            return read(EMPTY, state, asking)
         past = book.pasts.get(value) or (EMPTY if book.lost is None else Past(book.lost))
-        return read(past, state, asking, self._labels(policy, state))
+        return read(past, state, asking, alone=book.labels.issubset(state.events))
 
     def machine(self, policy: str, machine: Machine, call: CallEvents) -> str | Unavailable:
         """Which state a machine of a policy is in for a call."""
@@ -139,7 +141,7 @@ class History:
             for past in self._of_attempts(call, event):
                 past.reserve(_seen(call, place, event))
             for _, book, value, _ in self._of(call, event):
-                self._past(book, value).reserve(_seen(call, place, event))
+                self._past(book, value, event.label).reserve(_seen(call, place, event))
         self._machines.reserve(call)
 
     def release(self, receipt: str) -> None:
@@ -177,7 +179,7 @@ class History:
         self._order = max(self._order, call.order)
         for place, event in enumerate(call.events):
             for key, book, value, counted in self._of(call, event):
-                past = self._past(book, value)
+                past = self._past(book, value, event.label)
                 before, seen = past.settled, _seen(call, place, event)
                 past.settle(seen, counted.items_max)
                 book.settled += past.settled - before
@@ -265,15 +267,10 @@ class History:
         past = book.pasts[value] = Past(row.lost)
         for seen in row.events:
             past.settle(seen, len(row.events))
+            book.labels.add(seen.label)
         if row.events:
             book.settled += past.settled
             heappush(book.idle, (row.events[-1], value))
-
-    def _labels(self, policy: str, state: State) -> frozenset[str]:
-        for counted in self._counted.get(policy, ()):
-            if counted.name == state.name and counted.state.scope == state.scope:
-                return counted.labels
-        return _ANY
 
     def _of(self, call: CallEvents, event: Event) -> Iterator[tuple[BookKey, _Book, str, _Counted]]:
         """Whose pasts an event belongs to."""
@@ -308,7 +305,8 @@ class History:
             book = self._books[key] = _Book()
         return book
 
-    def _past(self, book: _Book, value: str) -> Past:
+    def _past(self, book: _Book, value: str, label: str) -> Past:
+        book.labels.add(label)
         past = book.pasts.get(value)
         if past is None:
             past = book.pasts[value] = Past(book.lost)
@@ -351,9 +349,6 @@ class History:
                 book.lost = None
                 self._floors[key] = None
 
-
-_ANY: Final[frozenset[str]] = frozenset()
-"""Equals no state's labels: they are looked at one by one."""
 
 _encode: Final = msgspec.json.encode
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -33,6 +34,11 @@ class Seen(NamedTuple):
     step: int
     turn: int
     fields: dict[str, Kept]
+
+
+_AT: Final = attrgetter("at")
+_STEP: Final = attrgetter("step")
+_TURN: Final = attrgetter("turn")
 
 
 class PastRow(msgspec.Struct, frozen=True, array_like=True):
@@ -124,9 +130,9 @@ EMPTY: Final = Past()
 """The past of whom nothing is known. Nobody adds to it."""
 
 
-def read(past: Past, state: State, asking: Asking, labels: frozenset[str]) -> int | bool | Unavailable:
-    """What a state measures; `labels` are those of the events that the past may hold."""
-    shown = _shown(past, state, asking, labels)
+def read(past: Past, state: State, asking: Asking, *, alone: bool = False) -> int | bool | Unavailable:
+    """What a state measures. `alone`: the past holds no labels but the state's own, so none is looked at."""
+    shown = _shown(past, state, asking, alone)
     if isinstance(shown, Unavailable):
         return shown
     events, start = shown
@@ -148,12 +154,11 @@ def read(past: Past, state: State, asking: Asking, labels: frozenset[str]) -> in
             return _measured(events[start:], state)
 
 
-def _shown(past: Past, state: State, asking: Asking, labels: frozenset[str]) -> tuple[list[Seen], int] | Unavailable:
+def _shown(past: Past, state: State, asking: Asking, alone: bool) -> tuple[list[Seen], int] | Unavailable:
     """Events, and from which of them on the window reaches; where windows turn back, copies that all lie within."""
     events, call, within = past.events, asking.call, state.within
-    wanted = frozenset(state.events)
-    if labels != wanted:
-        events = [seen for seen in events if seen.label in wanted]
+    if not alone:
+        events = [seen for seen in events if seen.label in state.events]
     if not state.including_current and past.passing:
         events = [seen for seen in events if seen.receipt != call.receipt]
     most = state.items_max if within.events is None else min(within.events, state.items_max)
@@ -162,7 +167,7 @@ def _shown(past: Past, state: State, asking: Asking, labels: frozenset[str]) -> 
     if past.lost is not None and past.lost.at >= oldest and not (len(events) >= most and events[start] > past.lost):
         return Unavailable("reaches further back than what is kept")
     if start < len(events) and events[start].at < oldest:
-        start = bisect_left(events, oldest, lo=start, key=_at)
+        start = bisect_left(events, oldest, lo=start, key=_AT)
     if within.turns is None and within.steps is None:
         return events, start
     turn = call.turn - within.turns if within.turns is not None else -1
@@ -170,22 +175,10 @@ def _shown(past: Past, state: State, asking: Asking, labels: frozenset[str]) -> 
     if not past.straight:
         return [seen for seen in events[start:] if seen.turn > turn and seen.step > step], 0
     if turn >= 0:
-        start = bisect_right(events, turn, lo=start, key=_turn)
+        start = bisect_right(events, turn, lo=start, key=_TURN)
     if step >= 0:
-        start = bisect_right(events, step, lo=start, key=_step)
+        start = bisect_right(events, step, lo=start, key=_STEP)
     return events, start
-
-
-def _at(seen: Seen) -> int:
-    return seen.at
-
-
-def _turn(seen: Seen) -> int:
-    return seen.turn
-
-
-def _step(seen: Seen) -> int:
-    return seen.step
 
 
 def _same(events: list[Seen], names: tuple[str, ...], asking: Asking) -> list[Seen] | Unavailable:
@@ -193,10 +186,12 @@ def _same(events: list[Seen], names: tuple[str, ...], asking: Asking) -> list[Se
         value = asking.fields.get(name)
         if value is None:
             return Unavailable(f"has no `{name}` to compare with")
-        if any(name not in seen.fields for seen in events):
+        try:
+            events = [seen for seen in events if seen.fields[name] == value]
+        except KeyError:
             return Unavailable(f"counts an event that did not keep `{name}`")
-        # A number is not the truth value that equals it in Python.
-        events = [seen for seen in events if seen.fields[name] == value and type(seen.fields[name]) is type(value)]
+        if not isinstance(value, str):  # True equals 1 in Python, and a truth value is no number
+            events = [seen for seen in events if type(seen.fields[name]) is type(value)]
     return events
 
 
@@ -213,13 +208,11 @@ def _in_sequence(events: list[Seen], start: int, labels: tuple[str, ...]) -> boo
 
 def _measured(events: list[Seen], state: State) -> int | Unavailable:
     name = state.of or ""
-    values: list[Kept] = []
-    for seen in events:
-        if name not in seen.fields:
-            return Unavailable(f"counts an event that did not keep `{name}`")
-        if seen.fields[name] is not None:
-            values.append(seen.fields[name])
+    try:
+        values = [seen.fields[name] for seen in events]
+    except KeyError:
+        return Unavailable(f"counts an event that did not keep `{name}`")
     if state.measure == "distinct":
-        return len({(type(value), value) for value in values})
+        return len({(type(value), value) for value in values if value is not None})
     total = sum(value for value in values if isinstance(value, int))
     return max(-INTEGER_MAX, min(total, INTEGER_MAX))

@@ -285,6 +285,18 @@ def test_two_served_versions_of_a_policy_each_read_their_own_labels() -> None:
     assert [kept.read(POLICY, one, asking(call(9))) for one in (old, new)] == [1, 2]
 
 
+@pytest.mark.parametrize(("items_max", "shown"), [(5, 2), (4, Unavailable("reaches further back than what is kept"))])
+def test_a_version_that_counts_less_passes_over_what_an_earlier_one_counted(items_max: int, shown: object) -> None:
+    old, new = state(events=("a", "b"), items_max=items_max), state(items_max=items_max)
+    kept = history(old)
+    for index, label in enumerate("aabbb"):
+        kept.settle(call(index, label, at=index), NOW_US)
+    kept.declare({POLICY: [((new,), ())]})
+
+    assert kept.read(POLICY, new, asking(call(9))) == shown
+    assert kept.read(POLICY, old, asking(call(9))) == items_max
+
+
 # Beside the journal
 
 
