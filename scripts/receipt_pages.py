@@ -80,6 +80,8 @@ def _words(type_: inspect.Type) -> str:
         case inspect.UnionType():
             options = [option for option in type_.types if not isinstance(option, inspect.NoneType)]
             return " or ".join(_words(option) for option in options)
+        case inspect.Metadata():
+            return _words(type_.type)
         case inspect.StrType():
             return "text"
         case inspect.IntType():

@@ -106,6 +106,15 @@ def test_the_official_client_does_not_repeat_what_stays_refused(
     assert gateway.ended_once().receipt.error == code
 
 
+def test_a_client_that_would_wait_longer_than_a_minute_is_told_not_to_retry_by_itself(
+    gateway: GatewayThread, upstream: RawUpstream
+) -> None:
+    upstream.play = Moody(whole(FAILURE, 429, "retry-after: 61"))
+    refused = call(gateway, "m")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "61")
+    assert refused.headers["x-should-retry"] == "false"
+
+
 def test_a_target_that_asks_for_quiet_gets_it_and_its_callers_are_told_how_long(
     gateway: GatewayThread, upstream: RawUpstream
 ) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from wardwright.calls import receipt as rc
-from wardwright.calls.machine import Accepted, Effect, Machine, Terms
+from wardwright.calls.attempt import Terms
+from wardwright.calls.machine import Accepted, Effect, Machine
 from wardwright.dialects.answer import Identity
 from wardwright.dialects.exchange import Headers
 from wardwright.dialects.openai_voice import OpenAIVoice

@@ -405,11 +405,13 @@ class Edge(HttpToolsProtocol):
         headers = b"" if receipt is None else b"x-wardwright-receipt-id: %b\r\n" % receipt.encode()
         if retry_after_s is not None:
             headers += b"retry-after: %d\r\n" % retry_after_s
-        self._write_error(error, receipt, headers)
+        self._write_error(error, receipt, headers, retry_after_s)
         self._done()
 
-    def _write_error(self, error: WardwrightError, receipt: str | None, headers: bytes) -> None:
-        if not error.retryable:
+    def _write_error(
+        self, error: WardwrightError, receipt: str | None, headers: bytes, retry_after_s: int | None = None
+    ) -> None:
+        if not error.worth_retrying(retry_after_s):
             headers += _NO_RETRY
         if error.status == 401:
             headers += _WHO

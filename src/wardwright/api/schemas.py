@@ -68,6 +68,9 @@ def _walk(type_: inspect.Type, found: dict[type[msgspec.Struct], None]) -> None:
 
 def _describe(schema: JsonSchema, cls: type[msgspec.Struct]) -> None:
     schema["description"] = sentence_of(cls)
+    tag = cls.__struct_config__.tag_field
+    if tag is not None:
+        schema["properties"][tag]["description"] = "Which of its kind this is."
     docs = members_of(cls)
     for field in msgspec.structs.fields(cls):
         if field.name in docs:

@@ -2,10 +2,10 @@
 
 Rule 1: inputs are methods (`decided`, `head`, `event`, `end`, `failed`, `tick`, `client_left`), each with the instant
 it happened; each returns effects in the order in which they must be carried out.
-Rule 2: it holds no socket, task or clock, and decides nothing about routes or rules: it is handed a plan and keeps to
-it. Live calls, simulation and replay drive this one machine.
-Rule 3: another target is tried only while no byte of an answer has reached the client, and only for failures in
-FALL_THROUGH.
+Rule 2: it holds no socket, task or clock, and plans no route: it is handed a plan and keeps to it, and asks for another
+with `Replan`. Rules are asked through `rulings`. Live calls, simulation and replay drive this one machine.
+Rule 3: another attempt is made only while no byte of an answer has reached the client: on the next target for failures
+in FALL_THROUGH, or because a rule gave the last one up.
 Rule 4: every call ends in exactly one `Close`; nothing follows it but what the client must still hear. A stream's
 first `Release` comes after `Open`, its last after `Close`: whoever wants durability waits between them.
 Rule 5: an answer that did not finish ends in `Break` or `Refuse`, never in a made-up end.
@@ -18,24 +18,22 @@ from typing import Final, TypeAlias, get_args
 import msgspec
 
 from wardwright.calls import receipt as rc
-from wardwright.dialects.answer import Identity, Tally
+from wardwright.calls import refusals
+from wardwright.calls.attempt import NO_USAGE, AttemptUnderWay, Terms
+from wardwright.calls.governed_answer import GovernedAnswer
+from wardwright.calls.rulings import Again, Rulings
+from wardwright.dialects.answer import Identity
 from wardwright.dialects.exchange import Failure, FailureClass, Headers
-from wardwright.dialects.voice import Reader, Voice
+from wardwright.dialects.voice import Reader
 from wardwright.kernel.errors import WardwrightError
-from wardwright.kernel.usage import Rates, Usage, cost_nano_usd
+from wardwright.kernel.events import Broken
+from wardwright.policy.decision import NOTHING, Decision
 from wardwright.routing.plan import Attempt, Plan, RouteFacts
+from wardwright.streams.effects import Abort, Retry
+from wardwright.streams.governor import Delivery
 
 FALL_THROUGH: Final[frozenset[FailureClass]] = frozenset(get_args(FailureClass)) - {"rejected"}
 """Failures after which the next target may be tried: all but the upstream's word that the request itself is wrong."""
-
-ERROR_BODY_BYTES_MAX: Final = 65_536
-"""What is read of an upstream's error answer."""
-
-UPSTREAM_NAME_CHARS_MAX: Final = 256
-"""What a receipt keeps of a name that an upstream made up."""
-
-CHARS_PER_TOKEN: Final = 4
-"""For output that the upstream did not account for."""
 
 _BROKEN: Final[dict[str, FailureClass]] = {
     "context_length_exceeded": "context_length",
@@ -44,21 +42,6 @@ _BROKEN: Final[dict[str, FailureClass]] = {
     "upstream_unavailable": "overloaded",
 }
 """What an upstream's word inside its answer means for its health; any other is an answer that cannot be read."""
-
-_TIMEOUTS: Final = frozenset({"connect_timeout", "first_byte_timeout", "between_bytes_timeout", "total_timeout"})
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What is fixed about one target while its contract version serves."""
-
-    context_window: int
-    double: bool
-    drain: bool
-    """Read on to the end when the client leaves."""
-    mark: str
-    """`<contract>/<target>=<model>`: marks what a model seals for itself, so that no other is handed it."""
-    rates: Rates | None
-    voice: Voice
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +67,12 @@ class Start(msgspec.Struct, frozen=True):
 
 class Cancel(msgspec.Struct, frozen=True):
     """Give up the attempt that is under way."""
+
+
+class Replan(msgspec.Struct, frozen=True):
+    """Plan the route anew for another attempt, with what the model is told this time."""
+
+    again: Again
 
 
 class Settle(msgspec.Struct, frozen=True):
@@ -139,12 +128,11 @@ class Break(msgspec.Struct, frozen=True):
     error: WardwrightError
 
 
-Effect: TypeAlias = Start | Cancel | Settle | Open | Begin | Release | Close | Answer | Finish | Refuse | Break
+Effect: TypeAlias = Start | Cancel | Replan | Settle | Open | Begin | Release | Close | Answer | Finish | Refuse | Break
 
 _CANCEL: Final = Cancel()
 _BEGIN: Final = Begin()
 _FINISH: Final = Finish()
-_NO_USAGE: Final = Usage()
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
 
@@ -152,10 +140,10 @@ class Machine:
     """One call. Make it when the call is accepted; drive it until `closed`."""
 
     __slots__ = (
-        "_answered_ns", "_attempt", "_before", "_began_ns", "_changed", "_client_bytes", "_contract", "_cost",
-        "_deadline_ns", "_decided_ns", "_error_body", "_facts", "_first_byte_ns", "_headers", "_http_status",
-        "_last_heard", "_left", "_left_ns", "_node_type", "_opened", "_plan", "_reader", "_released", "_terms",
-        "_tried", "_usage", "_usage_source", "accepted", "closed",
+        "_before", "_client_bytes", "_contract", "_cost", "_deadline_ns", "_decided_ns", "_facts", "_first",
+        "_first_byte_ns", "_first_facts", "_index", "_last_heard", "_left", "_left_ns", "_node_type", "_opened",
+        "_plan", "_released", "_replans", "_rulings", "_run", "_running", "_terms", "_tried", "_usage",
+        "_usage_source", "accepted", "closed",
     )  # fmt: skip
 
     def __init__(self, accepted: Accepted) -> None:
@@ -164,17 +152,19 @@ class Machine:
         self._before: Attempt | None = None
         self._contract: rc.Contract | None = None
         self._facts: RouteFacts | None = None
+        self._first: Plan | None = None
+        """The plan the call began with; `_plan` and `_facts` are those that are carried out."""
+        self._first_facts: RouteFacts | None = None
+        self._running = False
         self._plan: Plan | None = None
+        self._replans: list[rc.Replanned] = []
         self._node_type: str | None = None
+        self._rulings: Rulings | None = None
         self._terms: tuple[Terms, ...] = ()
-        self._attempt = -1
-        self._began_ns = accepted.now_ns
-        self._answered_ns: int | None = None
-        self._http_status: int | None = None
-        self._headers: Headers = []
-        self._reader: Reader | None = None
-        self._error_body = b""
-        self._changed: tuple[str, ...] = ()
+        self._index = -1
+        """In the plan, of the attempt that runs or ran last."""
+        self._run: AttemptUnderWay | None = None
+        """The attempt that runs."""
         self._opened = False
         self._released = False
         self._left = False
@@ -184,7 +174,7 @@ class Machine:
         self._first_byte_ns: int | None = None
         self._client_bytes = 0
         self._cost = 0
-        self._usage = _NO_USAGE
+        self._usage = NO_USAGE
         self._usage_source: rc.UsageSource = "none"
         self._tried: list[rc.Tried] = []
         self._deadline_ns: int | None = None
@@ -192,10 +182,15 @@ class Machine:
     # -- inputs ------------------------------------------------------------------------------------------------------
 
     def refused(
-        self, error: WardwrightError, now_ns: int, *, contract: rc.Contract | None = None
+        self,
+        error: WardwrightError,
+        now_ns: int,
+        *,
+        contract: rc.Contract | None = None,
+        rulings: Rulings | None = None,
     ) -> tuple[Effect, ...]:
         """The call ends before a route was decided."""
-        self._contract = contract
+        self._contract, self._rulings = contract, rulings
         return self._refuse("refused", error, now_ns)
 
     def decided(
@@ -208,69 +203,120 @@ class Machine:
         now_ns: int,
         *,
         before: Attempt | None = None,
+        refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
+        rulings: Rulings | None = None,
     ) -> tuple[Effect, ...]:
-        """The route is planned; `terms` stand beside `plan.attempts`. `before` is whose turn the last step was."""
+        """The route is planned; `terms` stand beside `plan.attempts`. `before` is whose turn the last step was.
+        `refusal`: the rules of the route, or a budget, do not let it be tried; `retry_after_s` goes with it."""
         self._before = before
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
+        self._first, self._first_facts = plan, facts
+        self._rulings = rulings
         self._decided_ns = now_ns
+        if refusal is not None:
+            return self._refuse("refused", refusal, now_ns, retry_after_s)
         if plan.refusal is not None:
             return self._refuse("refused", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
         if self.accepted.simulation:
             return (self._close("simulated", now_ns, status=200),)
         return self._start(0, now_ns)
 
+    def replanned(
+        self,
+        again: Again,
+        facts: RouteFacts,
+        plan: Plan,
+        terms: tuple[Terms, ...],
+        now_ns: int,
+        *,
+        refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
+    ) -> tuple[Effect, ...]:
+        """The route is planned anew, after `Replan`. A plan without attempts, or a `refusal`, ends the call: its rule
+        fails closed."""
+        if self.closed:
+            return _NOTHING
+        self._replans.append(
+            rc.Replanned(
+                after=len(self._tried),
+                facts=facts,
+                kept_chars=len(again.kept),
+                plan=plan,
+                reminders=again.reminders,
+            )
+        )
+        if refusal is None and plan.refusal is not None:
+            refusal = WardwrightError(plan.refusal.code, plan.refusal.message)
+        if refusal is not None:
+            return self._refuse("blocked", refusal, now_ns, retry_after_s)
+        self._facts, self._plan, self._terms = facts, plan, terms
+        return self._start(0, now_ns)
+
     def changed(self, changed: tuple[str, ...]) -> None:
         """What was altered in the request of the attempt that starts."""
-        self._changed = changed
+        assert self._run is not None
+        self._run.changed = changed
 
     def head(self, status: int, headers: Headers, now_ns: int) -> tuple[Effect, ...]:
         """The upstream's head arrived."""
-        if self.closed:
+        run = self._run
+        if self.closed or run is None:
             return _NOTHING
-        self._answered_ns = now_ns
-        self._http_status = status
-        self._headers = headers
+        run.answered_ns = now_ns
+        run.http_status = status
+        run.headers = headers
         if 200 <= status < 300:
-            accepted, terms = self.accepted, self._terms[self._attempt]
-            self._reader = terms.voice.reader(
-                accepted.identity,
-                stream=accepted.request.stream,
-                include_usage=accepted.include_usage,
-                headers=headers,
-                target=terms.mark,
-            )
+            accepted, terms = self.accepted, run.terms
+            stream, include_usage = accepted.request.stream, accepted.include_usage
+            if self.judges:
+                assert self._rulings is not None
+                run.answer = GovernedAnswer(
+                    terms.voice.decoder(headers, streamed=True),
+                    run.governor,
+                    terms.voice.renderer(
+                        accepted.identity, stream=stream, include_usage=include_usage, target=terms.mark
+                    ),
+                    waits=self._rulings.governance.waits,
+                    whole=not stream,
+                )
+            else:
+                run.reader = terms.voice.reader(
+                    accepted.identity, stream=stream, include_usage=include_usage, headers=headers, target=terms.mark
+                )
         return _NOTHING
 
     def event(self, data: bytes, now_ns: int) -> tuple[Effect, ...]:
         """Bytes of the upstream's body arrived."""
-        if self.closed:
+        run = self._run
+        if self.closed or run is None:
             return _NOTHING
-        reader = self._reader
+        reader = run.reader
         if reader is None:
-            if len(self._error_body) < ERROR_BODY_BYTES_MAX:
-                self._error_body += data[: ERROR_BODY_BYTES_MAX - len(self._error_body)]
+            if run.answer is not None:
+                return self._judged(run.answer, run.answer.feed(data, now_ns), now_ns)
+            run.take_error(data)
             return _NOTHING
         out = reader.feed(data)
         if reader.broken is not None:
-            release = self._release(out, now_ns) if out and not self._left else _NOTHING
-            return (*release, _CANCEL, *self._broken(reader, now_ns))
+            return (*self._passed(out, now_ns), _CANCEL, *self._broken(reader.broken, now_ns))
         if reader.done:
-            release = self._release(out, now_ns) if out and not self._left else _NOTHING
-            return (*release, *self._complete(reader, now_ns))
+            return (*self._passed(out, now_ns), *self._complete(reader, now_ns))
         if not out or self._left:
             return _NOTHING
         return self._release(out, now_ns)
 
     def end(self, now_ns: int) -> tuple[Effect, ...]:
         """The upstream's answer is complete, as HTTP goes."""
-        if self.closed:
+        run = self._run
+        if self.closed or run is None:
             return _NOTHING
-        reader = self._reader
-        if reader is None:
-            status = self._http_status or 0
-            failure = self._terms[self._attempt].voice.failure_of(status, self._headers, self._error_body)
+        if run.answer is not None:
+            return self._judge(run.answer, now_ns)
+        if run.reader is None:
+            failure = run.terms.voice.failure_of(run.http_status or 0, run.headers, run.error_body)
             return self._failed(failure, now_ns)
-        return self._complete(reader, now_ns)
+        return self._complete(run.reader, now_ns)
 
     def failed(self, failure: Failure, now_ns: int) -> tuple[Effect, ...]:
         """The exchange failed: no connection, a timeout, a reset, bytes that are not HTTP."""
@@ -287,11 +333,18 @@ class Machine:
             return _NOTHING
         self._deadline_ns = now_ns
         self._end_attempt(now_ns, failure="total_timeout", message="the call's deadline passed")
-        abandoned = Settle(self._attempt, ok=False)
+        abandoned = Settle(self._index, ok=False)
         if self._left:
             return (_CANCEL, abandoned, self._close_left(now_ns, "cancelled"))
         error = WardwrightError("deadline_exceeded", "the call's deadline passed before an answer was complete")
-        return (_CANCEL, abandoned, *self._give_up(error, None, now_ns))
+        return (_CANCEL, abandoned, *self._give_up("failed", error, None, now_ns))
+
+    def wake(self, now_ns: int) -> tuple[Effect, ...]:
+        """`due_ns` has come: text waits for a rule, and the upstream says nothing."""
+        answer = None if self._run is None else self._run.answer
+        if self.closed or answer is None:
+            return _NOTHING
+        return self._judged(answer, answer.tick(now_ns), now_ns)
 
     def client_left(self, now_ns: int) -> tuple[Effect, ...]:
         """The client closed its connection."""
@@ -299,13 +352,14 @@ class Machine:
             return _NOTHING
         self._left = True
         self._left_ns = now_ns
-        if self._attempt < 0:
+        run = self._run
+        if run is None:
             return (self._close_left(now_ns, None),)
-        if self._terms[self._attempt].drain:
+        if run.terms.drain:
             self._last_heard = self._counts()
             return _NOTHING
         self._end_attempt(now_ns)
-        return (_CANCEL, Settle(self._attempt, ok=False), self._close_left(now_ns, "cancelled"))
+        return (_CANCEL, Settle(self._index, ok=False), self._close_left(now_ns, "cancelled"))
 
     def abandon(self, error: WardwrightError, now_ns: int) -> tuple[Effect, ...]:
         """The gateway itself cannot go on: the journal failed, or a defect showed. The client is told elsewhere."""
@@ -313,38 +367,64 @@ class Machine:
             return _NOTHING
         self._end_attempt(now_ns)
         close = self._close("failed", now_ns, status=error.status, error=error.code)
-        if self._attempt < 0:
+        if self._run is None:
             return (close,)
-        return (_CANCEL, Settle(self._attempt, ok=False), close)
+        return (_CANCEL, Settle(self._index, ok=False), close)
+
+    # -- what the gateway asks -----------------------------------------------------------------------------------------
 
     def planned(self, index: int | None) -> Attempt:
         """An attempt of the plan; with None the one that runs or ran last."""
         assert self._plan is not None
-        return self._plan.attempts[self._attempt if index is None else index]
+        return self._plan.attempts[self._index if index is None else index]
+
+    @property
+    def facts(self) -> RouteFacts:
+        """What the plan that is carried out rests on."""
+        assert self._facts is not None
+        return self._facts
 
     @property
     def continues(self) -> bool:
         """The conversation holds earlier answers, perhaps of another model."""
-        assert self._facts is not None
-        return self._facts.step > 0
+        return self.facts.step > 0
 
     @property
     def output_tokens(self) -> int:
         """The output budget of the call, once it is decided."""
-        assert self._facts is not None
-        return self._facts.output_tokens
+        return self.facts.output_tokens
+
+    @property
+    def judges(self) -> bool:
+        """Rules read the answers of this call, so its upstreams are asked to stream, whatever the client wants."""
+        rulings = self._rulings
+        return rulings is not None and rulings.governance.reads_answers and self.accepted.request.kind == "chat"
+
+    @property
+    def due_ns(self) -> int | None:
+        """When `wake` must come at the latest; None: nothing waits for a rule."""
+        answer = None if self._run is None else self._run.answer
+        return None if answer is None or self.closed else answer.due_ns
 
     # -- transitions -------------------------------------------------------------------------------------------------
 
-    def _start(self, attempt: int, now_ns: int) -> tuple[Effect, ...]:
-        self._attempt = attempt
-        self._began_ns = now_ns
-        self._answered_ns = None
-        self._http_status = None
-        self._reader = None
-        self._error_body = b""
-        self._changed = ()
-        return (Start(attempt),)
+    def _start(self, index: int, now_ns: int) -> tuple[Effect, ...]:
+        assert self._plan is not None
+        planned, terms = self._plan.attempts[index], self._terms[index]
+        if self.judges:
+            assert self._rulings is not None
+            waits = self._rulings.governance.waits or not self.accepted.request.stream
+            delivery: Delivery = "whole" if waits else "live"
+            before, governor = self._rulings.attempt(len(self._tried), planned, delivery=delivery)
+            if before.effect == "block":
+                return self._refuse("blocked" if self._tried else "refused", refusals.blocked(before), now_ns)
+            self._run = AttemptUnderWay(planned, terms, now_ns)
+            self._run.before, self._run.governor = before, governor
+        else:
+            self._run = AttemptUnderWay(planned, terms, now_ns)
+        self._index = index
+        self._running = True
+        return (Start(index),)
 
     def _release(self, data: bytes, now_ns: int) -> tuple[Effect, ...]:
         self._client_bytes += len(data)
@@ -354,17 +434,20 @@ class Machine:
         self._first_byte_ns = now_ns
         return (*self._open(), Release(data))
 
+    def _passed(self, data: bytes, now_ns: int) -> tuple[Effect, ...]:
+        """The same for bytes that may be none, or have nobody to hear them."""
+        return self._release(data, now_ns) if data and not self._left else _NOTHING
+
     def _open(self) -> tuple[Effect, ...]:
         if self._opened:
             return _NOTHING
         self._opened = True
-        assert self._plan is not None
         assert self._contract is not None
-        attempt = self._plan.attempts[self._attempt]
+        attempt = self.planned(None)
         return (
             Open(
                 rc.Opened(
-                    attempt=self._attempt,
+                    attempt=len(self._tried) - (0 if self._running else 1),
                     caller=self.accepted.caller,
                     contract=self._contract.digest,
                     model=attempt.model,
@@ -384,9 +467,12 @@ class Machine:
         if reader.broken is not None:
             if self._released and not self._left:
                 self._last_heard = released  # what came since then was read, and is not passed on
-            return self._broken(reader, now_ns)
+            return self._broken(reader.broken, now_ns)
+        return self._completed(out, now_ns)
+
+    def _completed(self, out: bytes, now_ns: int) -> tuple[Effect, ...]:
         self._end_attempt(now_ns)
-        settle = Settle(self._attempt, ok=True)
+        settle = Settle(self._index, ok=True)
         if self._left:
             return (settle, self._close_left(now_ns, "drained"))
         self._client_bytes += len(out)
@@ -397,9 +483,78 @@ class Machine:
             return (settle, *opening, self._close("completed", now_ns, status=200), Release(out), _FINISH)
         return (settle, self._close("completed", now_ns, status=200), Answer(out))
 
-    def _broken(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
-        broken = reader.broken
-        assert broken is not None
+    # Judged answers
+
+    def _judged(self, answer: GovernedAnswer, out: bytes, now_ns: int) -> tuple[Effect, ...]:
+        """What an answer lets go, and whether it goes on."""
+        passed = self._passed(out, now_ns)
+        if answer.stop is not None:
+            return (*passed, *self._stopped(answer.stop, now_ns, whole=False))
+        if answer.broken is not None:
+            return (*passed, _CANCEL, *self._broken(answer.broken, now_ns))
+        if answer.done:
+            return (*passed, *self._judge(answer, now_ns))
+        return passed
+
+    def _judge(self, answer: GovernedAnswer, now_ns: int) -> tuple[Effect, ...]:
+        """The upstream has said all: the rest of its answer, then the rules over all of it."""
+        out = answer.close(now_ns)
+        if answer.stop is not None:
+            return (*self._passed(out, now_ns), *self._stopped(answer.stop, now_ns, whole=True))
+        if answer.broken is not None:
+            return (*self._passed(out, now_ns), *self._broken(answer.broken, now_ns))
+        rulings, index = self._rulings, len(self._tried)
+        assert rulings is not None
+        self._rule_on_stream()
+        decision = rulings.output(index, answer)
+        match decision.effect:
+            case "block":
+                return self._give_up_whole(refusals.blocked(decision), now_ns)
+            case "retry" | "retry_with_reminder" | "reroute" if self._released:
+                return self._give_up_whole(refusals.too_late(decision), now_ns)
+            case "retry" | "retry_with_reminder" | "reroute":
+                again = rulings.again_after(decision, answer)
+                return (*self._end_stopped(now_ns, whole=True), *self._again(again, now_ns))
+            case _:
+                return self._completed(out, now_ns)
+
+    def _stopped(self, stop: Abort | Retry, now_ns: int, *, whole: bool) -> tuple[Effect, ...]:
+        """A rule gave up the attempt. `whole`: its upstream had said all."""
+        decision = self._rule_on_stream()
+        ended = self._end_stopped(now_ns, whole=whole)
+        assert self._rulings is not None
+        if isinstance(stop, Retry):
+            return (*ended, *self._again(self._rulings.again(stop), now_ns))
+        if self._left:
+            return (*ended, self._close_left(now_ns, "drained" if whole else "cancelled"))
+        return (*ended, *self._give_up("blocked", refusals.stopped(stop, decision), None, now_ns))
+
+    def _give_up_whole(self, error: WardwrightError, now_ns: int) -> tuple[Effect, ...]:
+        ended = self._end_stopped(now_ns, whole=True)
+        if self._left:
+            return (*ended, self._close_left(now_ns, "drained"))
+        return (*ended, *self._give_up("blocked", error, None, now_ns))
+
+    def _end_stopped(self, now_ns: int, *, whole: bool) -> tuple[Effect, ...]:
+        self._end_attempt(now_ns, failure=rc.STOPPED, message="a rule gave the attempt up")
+        return (_CANCEL, Settle(self._index, ok=whole))
+
+    def _again(self, again: Again, now_ns: int) -> tuple[Effect, ...]:
+        """Another attempt, unless nobody waits for it."""
+        return (self._close_left(now_ns, "cancelled"),) if self._left else (Replan(again),)
+
+    def _rule_on_stream(self) -> Decision:
+        """What the stream rules decided over the attempt that runs; once an attempt."""
+        run, rulings = self._run, self._rulings
+        if run is None or run.answer is None or rulings is None:
+            return NOTHING
+        if run.streamed is None:
+            run.streamed = rulings.streamed(len(self._tried), run.before, run.answer)
+        return run.streamed
+
+    # Failures
+
+    def _broken(self, broken: Broken, now_ns: int) -> tuple[Effect, ...]:
         failure = Failure(kind=_BROKEN.get(broken.code, "malformed"), message=broken.message)
         told = WardwrightError(broken.code, broken.message) if self._released else None
         return self._failed(failure, now_ns, told=told)
@@ -412,21 +567,25 @@ class Machine:
             now_ns, failure=failure.kind, message=failure.message, retry_after_s=failure.retry_after_s,
             http_status=failure.status,
         )  # fmt: skip
-        settle = Settle(self._attempt, ok=False, failure=failure)
+        settle = Settle(self._index, ok=False, failure=failure)
         if self._left:
             return (settle, self._close_left(now_ns, "drained"))
         assert self._plan is not None
-        following = self._attempt + 1
+        following = self._index + 1
         may_follow = fall_through or failure.kind in FALL_THROUGH
         if not self._released and may_follow and following < len(self._plan.attempts):
             return (settle, *self._start(following, now_ns))
-        error, retry_after_s = (told, None) if told is not None else self._verdict(failure)
-        return (settle, *self._give_up(error, retry_after_s, now_ns))
+        error, retry_after_s = told, None
+        if error is None:
+            error, retry_after_s = refusals.verdict(failure, self._tried, released=self._released)
+        return (settle, *self._give_up("failed", error, retry_after_s, now_ns))
 
-    def _give_up(self, error: WardwrightError, retry_after_s: int | None, now_ns: int) -> tuple[Effect, ...]:
+    def _give_up(
+        self, status: rc.Status, error: WardwrightError, retry_after_s: int | None, now_ns: int
+    ) -> tuple[Effect, ...]:
         if self._released:
-            return (self._close("failed", now_ns, status=200, error=error.code), Break(error))
-        return self._refuse("failed", error, now_ns, retry_after_s)
+            return (self._close(status, now_ns, status=200, error=error.code), Break(error))
+        return self._refuse(status, error, now_ns, retry_after_s)
 
     def _refuse(
         self, status: rc.Status, error: WardwrightError, now_ns: int, retry_after_s: int | None = None
@@ -435,33 +594,6 @@ class Machine:
             self._close(status, now_ns, status=error.status, error=error.code),
             Refuse(error, retry_after_s),
         )
-
-    def _verdict(self, last: Failure) -> tuple[WardwrightError, int | None]:
-        """What the caller hears when no target is left: the most telling of all failures, without naming targets."""
-        if last.kind == "rejected":
-            return WardwrightError("upstream_rejected", last.message), None
-        if self._released and last.kind in _TIMEOUTS:
-            return WardwrightError("upstream_timeout", "the answer stopped and did not go on in time"), None
-        if self._released:
-            return WardwrightError("upstream_stream_broken", "the answer broke off before its end"), None
-        kinds = {tried.failure for tried in self._tried}
-        count = len(self._tried)
-        what = "the target" if count == 1 else f"all {count} targets"
-        if kinds <= {"context_length"}:
-            return WardwrightError("context_length_exceeded", f"{what} refused the request as too long"), None
-        if kinds <= {"rate_limited"}:
-            waits = [tried.retry_after_s for tried in self._tried if tried.retry_after_s is not None]
-            soonest = min(waits) if len(waits) == count else None
-            return WardwrightError("upstream_rate_limited", f"{what} of this model is rate limited"), soonest
-        if kinds <= _TIMEOUTS:
-            return WardwrightError("upstream_timeout", f"{what} of this model gave no answer in time"), None
-        if kinds <= {"credentials"}:
-            return WardwrightError("upstream_credentials", "an upstream refused the gateway's own credentials"), None
-        if kinds <= {"resting"}:
-            return WardwrightError("upstream_unavailable", f"{what} of this model is cooling down"), None
-        if kinds <= {"pool_full"}:
-            return WardwrightError("overloaded", "the gateway's queue towards this model is full"), 1
-        return WardwrightError("upstream_failed", f"{what} of this model failed"), None
 
     # -- the record --------------------------------------------------------------------------------------------------
 
@@ -474,60 +606,30 @@ class Machine:
         retry_after_s: int | None = None,
         http_status: int | None = None,
     ) -> None:
-        if self._attempt < 0 or len(self._tried) > self._attempt:
+        run = self._run
+        if run is None or not self._running:
             return
-        assert self._plan is not None
-        assert self._facts is not None
-        planned, terms = self._plan.attempts[self._attempt], self._terms[self._attempt]
-        tally = None if self._reader is None else self._reader.tally
-        usage, source = self._usage_of(tally)
-        cost = 0 if terms.rates is None else cost_nano_usd(usage, terms.rates)
-        self._usage = self._usage + usage if self._tried else usage
-        self._cost += cost
-        if source != "none" and self._usage_source != "estimated":
-            self._usage_source = source
-        began = self._began_ns
-        self._tried.append(
-            rc.Tried(
-                answered_us=None if self._answered_ns is None else (self._answered_ns - began) // 1000,
-                changed=self._changed,
-                contract=planned.contract,
-                cost_nano_usd=cost,
-                double=terms.double,
-                failure=failure,
-                finish=() if tally is None else _reasons(tally),
-                fingerprint=None if tally is None else _short(tally.system_fingerprint),
-                http_status=self._http_status if http_status is None else http_status,
-                message=message,
-                model=planned.model,
-                provider=planned.provider,
-                retry_after_s=retry_after_s,
-                started_us=(began - self.accepted.now_ns) // 1000,
-                target=planned.target,
-                took_us=(now_ns - began) // 1000,
-                upstream_id=None if tally is None else _short(tally.upstream_id),
-                upstream_model=None if tally is None else _short(tally.upstream_model),
-                usage=usage,
-                usage_source=source,
-            )
+        self._rule_on_stream()
+        self._running = False
+        tried = run.ended(
+            now_ns,
+            accepted_ns=self.accepted.now_ns,
+            failure=failure,
+            http_status=http_status,
+            input_tokens=self.facts.input_tokens,
+            message=message,
+            retry_after_s=retry_after_s,
         )
-
-    def _usage_of(self, tally: Tally | None) -> tuple[Usage, rc.UsageSource]:
-        if tally is None:
-            return _NO_USAGE, "none"
-        if tally.usage is not None and tally.usage.is_plausible:
-            return tally.usage, "reported"
-        if tally.events == 0:
-            return _NO_USAGE, "none"
-        assert self._facts is not None
-        output = -(-(tally.text_chars + tally.argument_chars + tally.refusal_chars) // CHARS_PER_TOKEN)
-        reasoning = -(-tally.reasoning_chars // CHARS_PER_TOKEN)
-        return Usage(input=self._facts.input_tokens, output=output, reasoning=reasoning), "estimated"
+        self._usage = self._usage + tried.usage if self._tried else tried.usage
+        self._cost += tried.cost_nano_usd
+        if tried.usage_source != "none" and self._usage_source != "estimated":
+            self._usage_source = tried.usage_source
+        self._tried.append(tried)
 
     def _counts(self) -> tuple[int, int, int, int, int]:
-        if self._reader is None:
+        tally = None if self._run is None else self._run.told
+        if tally is None:
             return (0, 0, 0, 0, 0)
-        tally = self._reader.tally
         return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
 
     def _close_left(self, now_ns: int, upstream: rc.UpstreamFate | None) -> Close:
@@ -552,46 +654,54 @@ class Machine:
         total_us = (now_ns - accepted.now_ns) // 1000
         selected = self._selected(status_word)
         return Close(
-            rc.Receipt(
-                attempts=tuple(self._tried),
-                cache_lost_tokens=self._cache_lost(selected),
-                caller=accepted.caller,
-                client=rc.Client(
-                    argument_chars=arguments,
-                    bytes=self._client_bytes,
-                    events=events if accepted.request.stream else 0,
-                    left_us=None if self._left_ns is None else (self._left_ns - accepted.now_ns) // 1000,
-                    reasoning_chars=reasoning,
-                    status=status,
-                    text_chars=text,
-                    tool_calls=tools,
-                    upstream=upstream,
-                ),
-                contract=self._contract,
-                cost_nano_usd=self._cost,
-                error=error,
-                facts=self._facts,
-                node_type=self._node_type,
-                plan=self._plan,
-                receipt=accepted.receipt,
-                request=accepted.request,
-                retry_of=accepted.retry_of,
-                selected=selected,
-                simulation=accepted.simulation,
-                started_at=accepted.started_at,
-                status=status_word,
-                timings=rc.Timings(
-                    deadline_us=None if self._deadline_ns is None else (self._deadline_ns - accepted.now_ns) // 1000,
-                    decided_us=(self._decided_ns - accepted.now_ns) // 1000,
-                    first_byte_us=None
-                    if self._first_byte_ns is None
-                    else (self._first_byte_ns - accepted.now_ns) // 1000,
-                    total_us=total_us,
-                ),
-                usage=self._usage,
-                usage_source=self._usage_source,
+            self._ruled(
+                rc.Receipt(
+                    attempts=tuple(self._tried),
+                    cache_lost_tokens=self._cache_lost(selected),
+                    caller=accepted.caller,
+                    client=rc.Client(
+                        argument_chars=arguments,
+                        bytes=self._client_bytes,
+                        events=events if accepted.request.stream else 0,
+                        left_us=None if self._left_ns is None else (self._left_ns - accepted.now_ns) // 1000,
+                        reasoning_chars=reasoning,
+                        status=status,
+                        text_chars=text,
+                        tool_calls=tools,
+                        upstream=upstream,
+                    ),
+                    contract=self._contract,
+                    cost_nano_usd=self._cost,
+                    error=error,
+                    facts=self._first_facts,
+                    node_type=self._node_type,
+                    plan=self._first,
+                    receipt=accepted.receipt,
+                    replans=tuple(self._replans),
+                    request=accepted.request,
+                    retry_of=accepted.retry_of,
+                    selected=selected,
+                    simulation=accepted.simulation,
+                    started_at=accepted.started_at,
+                    status=status_word,
+                    timings=rc.Timings(
+                        deadline_us=None
+                        if self._deadline_ns is None
+                        else (self._deadline_ns - accepted.now_ns) // 1000,
+                        decided_us=(self._decided_ns - accepted.now_ns) // 1000,
+                        first_byte_us=None
+                        if self._first_byte_ns is None
+                        else (self._first_byte_ns - accepted.now_ns) // 1000,
+                        total_us=total_us,
+                    ),
+                    usage=self._usage,
+                    usage_source=self._usage_source,
+                )
             )
         )
+
+    def _ruled(self, receipt: rc.Receipt) -> rc.Receipt:
+        return receipt if self._rulings is None else self._rulings.closed(receipt)
 
     def _cache_lost(self, selected: rc.Selected | None) -> int:
         before = self._before
@@ -599,15 +709,14 @@ class Machine:
             return 0
         if (before.contract, before.target) == (selected.contract, selected.target):
             return 0
-        assert self._facts is not None
-        return self._facts.input_tokens
+        return self.facts.input_tokens
 
     def _selected(self, status: rc.Status) -> rc.Selected | None:
         """The target that answered, or for a simulation the one that would be tried first."""
-        plan = self._plan
-        if plan is None or not plan.attempts:
+        plan, first = self._plan, self._first
+        if plan is None or first is None or not plan.attempts:
             return None
-        index = 0 if status == "simulated" else self._attempt
+        index = 0 if status == "simulated" else self._index
         answered = status in ("completed", "simulated") or self._released or self._left
         if index < 0 or not answered:
             return None
@@ -615,18 +724,8 @@ class Machine:
         return rc.Selected(
             context_window=self._terms[index].context_window,
             contract=planned.contract,
-            fallback=index > 0,
+            fallback=(planned.contract, planned.target) != (first.attempts[0].contract, first.attempts[0].target),
             model=planned.model,
             provider=planned.provider,
             target=planned.target,
         )
-
-
-def _reasons(tally: Tally) -> tuple[str, ...]:
-    """Finish reasons by choice."""
-    finish = tally.finish
-    return tuple(finish.values()) if len(finish) == 1 else tuple(finish[choice] for choice in sorted(finish))
-
-
-def _short(name: str | None) -> str | None:
-    return name if name is None or len(name) <= UPSTREAM_NAME_CHARS_MAX else name[:UPSTREAM_NAME_CHARS_MAX]

@@ -93,12 +93,14 @@ REQUEST: Final = Phase(
     doc="What the caller asks, before a route is chosen.",
     fields=_CALLER + _REQUEST + _TEXTS,
     actions=_SPEAKS | _ENDS | {"transform", "inject_reminder", "restrict_routes", "switch_model"},
+    budgets="before",
 )
 ROUTE: Final = Phase(
     name="route",
     doc="Which targets would be tried, before the first is.",
     fields=_CALLER + _REQUEST + _ROUTE,
     actions=_SPEAKS | _ENDS | {"restrict_routes"},
+    budgets="before",
 )
 STREAM: Final = Phase(
     name="stream",
@@ -106,7 +108,6 @@ STREAM: Final = Phase(
     fields=_CALLER + _REQUEST + _ATTEMPT,
     actions=_SPEAKS | _AGAIN | {"block", "rewrite", "drop"},
     channels=("text", "reasoning", "tool_arguments"),
-    live=True,
 )
 OUTPUT: Final = Phase(
     name="output",
@@ -114,12 +115,14 @@ OUTPUT: Final = Phase(
     fields=_CALLER + _REQUEST + _ATTEMPT + _OUTPUT,
     actions=_SPEAKS | _ENDS | _AGAIN,
     channels=("text", "reasoning", "tool_arguments"),
+    whole=True,
 )
 RECEIPT: Final = Phase(
     name="receipt",
     doc="What happened, when it can no longer be changed.",
     fields=_CALLER + _REQUEST + _RECEIPT,
     actions=_SPEAKS,
+    budgets="after",
 )
 
 PHASES: Final = (REQUEST, ROUTE, STREAM, OUTPUT, RECEIPT)

@@ -14,8 +14,10 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from wardwright.calls.ruling import Ruling
 from wardwright.journal import life
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_record import Charge, Refused
 from wardwright.routing.plan import Plan, RouteFacts
 
 FORMAT: Final = 1
@@ -24,9 +26,12 @@ OPENED: Final = life.OPENED
 CLOSED: Final = life.CLOSED
 LOST: Final = life.LOST
 
-Status: TypeAlias = Literal["completed", "refused", "failed", "client_left", "simulated", "lost"]
-"""`refused`: answered without an upstream call by the request's, the route's or the policy's own terms; `failed`: no
-upstream gave a whole answer; `lost`: the process ended before the call did."""
+Status: TypeAlias = Literal["completed", "refused", "blocked", "failed", "client_left", "simulated", "lost"]
+"""`refused`: answered without an upstream call by the request's, the route's or the policy's own terms; `blocked`: a
+rule ended an answer; `failed`: no upstream gave a whole answer; `lost`: the process ended before the call did."""
+
+STOPPED: Final = "stopped"
+"""The failure of an attempt that a rule gave up."""
 
 Source: TypeAlias = Literal["trusted_auth", "header", "body_metadata", "gateway_metadata", "derived_anonymous"]
 """Where a caller's claim comes from, strongest first."""
@@ -82,6 +87,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the contract's canonical bytes."""
     name: str
     """The contract's name, without prefix."""
+    policies: tuple[str, ...] = ()
+    """The policies whose rules were asked, sorted."""
+    switched_from: str | None = None
+    """The contract that the caller's name led to, where a rule switched the call to this one."""
     variant: str | None = None
     """The arm of the prompt experiment."""
     version: str | None = None
@@ -221,11 +230,30 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
+class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The route decided anew, for an attempt that a rule asked for."""
+
+    after: int
+    """How many attempts had been made."""
+    facts: RouteFacts
+    """What the decision saw."""
+    kept_chars: int = 0
+    """Characters of the attempt before that the model was shown."""
+    plan: Plan
+    """What it was."""
+    reminders: tuple[str, ...] = ()
+    """What the model was told, in the rules' own words."""
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `call.closed`."""
 
     attempts: tuple[Tried, ...] = ()
     """Every attempt that was started, in order."""
+    budget_refused: Refused | None = None
+    """The budget that had no room for the call, or for another attempt of it."""
+    budgets: tuple[Charge, ...] = ()
+    """What the call counted in which budget."""
     caller: Caller
     """Who called."""
     cache_lost_tokens: int = 0
@@ -249,8 +277,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
     plan: Plan | None = None
     """What the route decision was."""
+    policy: tuple[Ruling, ...] = ()
+    """What the rules decided, phase by phase and attempt by attempt; empty where no policy governs the model."""
     receipt: str
     """The receipt's id, `rcp_…`: it sorts by the instant of the call's acceptance."""
+    replans: tuple[Replanned, ...] = ()
+    """The route decided anew, once for each attempt that a rule asked for."""
     request: Request
     """What was asked."""
     retry_of: str | None = None

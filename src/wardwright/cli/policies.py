@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from wardwright.calls.governance import govern
 from wardwright.calls.phases import PHASES
 from wardwright.cli.coat import Told, told
 from wardwright.cli.exits import Exit
@@ -21,12 +22,12 @@ from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy import examples, graph
+from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.check import Finding
 from wardwright.policy.check import check as findings_of
 from wardwright.policy.compiler import Policy, compile_policies
 from wardwright.policy.examples import Case
 from wardwright.policy.explain import RuleWords, explained
-from wardwright.policy.loading import load
 from wardwright.runtime import library
 from wardwright.runtime.library import Library
 
@@ -47,6 +48,13 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[CheckedPolicy, ...]
     errors: tuple[Told, ...]
     findings: tuple[Finding, ...]
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """What policies do."""
+
+    budgets: tuple[BudgetWords, ...]
+    rules: tuple[RuleWords, ...]
 
 
 class Tested(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,11 +114,11 @@ def check(paths: tuple[Path, ...], strict: bool, out: Output) -> Exit:
 def explain(paths: tuple[Path, ...], name: str | None, as_graph: bool, svg: Path | None, out: Output) -> None:
     """Say what policies do, in sentences made from the compiled rules."""
     policy = compile_policies(_chosen(paths, name), PHASES)
-    rules = explained(policy)
+    said = Explained(budgets=budgets_explained(policy), rules=explained(policy))
     if svg is not None:
         svg.write_text(graph.svg(policy))
         out.note(f"wrote {svg}")
-    out.answer(rules, lambda: graph.text(policy) if as_graph else _sentences(rules))
+    out.answer(said, lambda: graph.text(policy) if as_graph else _sentences(said))
 
 
 @click.command()
@@ -156,7 +164,9 @@ def _loaded(read: Library) -> tuple[list[Policy], set[str], tuple[WardwrightErro
     errors: list[WardwrightError] = []
     for names, documents in groups.items():
         try:
-            policies.append(load(documents, PHASES))
+            governance = govern(documents)
+            if governance is not None:
+                policies.append(governance.policy)
         except ContractErrors as error:
             errors.extend(error.errors)
             refused.update(names if len(names) == 1 else ())
@@ -215,9 +225,17 @@ def _checked_lines(checked: Checked) -> Iterable[str]:
     yield f"checked {len(checked.policies)} {'policy' if len(checked.policies) == 1 else 'policies'}{refused}{findings}"
 
 
-def _sentences(rules: Iterable[RuleWords]) -> Iterable[str]:
-    for index, rule in enumerate(rules):
+def _sentences(said: Explained) -> Iterable[str]:
+    for index, budget in enumerate(said.budgets):
         if index:
+            yield ""
+        yield f"{budget.budget}  (budget)"
+        yield f"  {budget.sentence}"
+        if budget.otherwise:
+            yield f"  Where a call does not say whose it is: {budget.otherwise}."
+        yield f"  Why: {budget.why}"
+    for index, rule in enumerate(said.rules):
+        if index or said.budgets:
             yield ""
         yield f"{rule.rule}  ({rule.phase})"
         yield f"  {rule.sentence}"

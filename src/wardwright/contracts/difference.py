@@ -117,6 +117,7 @@ def _policy(old: PolicyContract, new: PolicyContract) -> Iterator[Change]:
         "macros": ("macro", "name"),
         "state": ("state", "name"),
         "machines": ("machine", "name"),
+        "budgets": ("budget", "name"),
         "rules": ("rule", "id"),
     }
     for field in msgspec.structs.fields(PolicyContract):

@@ -9,14 +9,14 @@ Rule 3: a provider's digest covers its references to credentials, never the cred
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final, TypeAlias
 
 import msgspec
 
 from wardwright.contracts.model import Alias, Alloy, Cascade, Dispatcher, Guard, ModelContract, Node, TargetRef
-from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.policy import PolicyContract, SwitchModel
 from wardwright.contracts.provider import Provider
 from wardwright.kernel import canonical as canonical_json
 
@@ -83,14 +83,14 @@ def closure(
     policies: Mapping[str, PolicyContract] | None = None,
 ) -> Closure:
     """The closure of a model name in a checked set. Names that lead nowhere are left out."""
-    reached = reach(name, models)
     known = policies or {}
-    governing = {policy for one in reached for policy in models[one].policies}
+    reached = reach(name, models)
+    reached = reached.union(*(reach(other, models) for other in switched_to(governing(reached, models), known)))
     used = {target.provider for one in reached for target in models[one].targets}
     return Closure(
         build=build,
         models=tuple((one, digest(models[one])) for one in sorted(reached)),
-        policies=tuple((one, digest(known[one])) for one in sorted(governing) if one in known),
+        policies=tuple((one, digest(known[one])) for one in governing(reached, models) if one in known),
         providers=tuple((one, digest(providers[one])) for one in sorted(used) if one in providers),
     )
 
@@ -109,6 +109,17 @@ def reach(name: str, models: Mapping[str, ModelContract]) -> set[str]:
             reached.add(one)
             waiting.extend(alias.model for alias in aliases(models[one].route))
     return reached
+
+
+def governing(reached: Iterable[str], models: Mapping[str, ModelContract]) -> tuple[str, ...]:
+    """The policies that these models name, sorted."""
+    return tuple(sorted({policy for one in reached for policy in models[one].policies}))
+
+
+def switched_to(names: Iterable[str], policies: Mapping[str, PolicyContract]) -> tuple[str, ...]:
+    """The models that rules of these policies may switch a call to, sorted."""
+    rules = (rule for name in names if name in policies for rule in policies[name].rules)
+    return tuple(sorted({action.model for rule in rules for action in rule.then if isinstance(action, SwitchModel)}))
 
 
 def aliases(node: Node) -> Iterator[Alias]:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
+from wardwright.contracts.budget import Budget
 from wardwright.contracts.model import Count, Name
 
 FORMAT: Final = 1
@@ -43,6 +44,12 @@ MACHINE_STATES_MAX: Final = 64
 
 MACHINE_TRANSITIONS_MAX: Final = 256
 """Transitions of one machine."""
+
+ALTERNATIVES_MAX: Final = 8
+"""Forms that one rule accepts an answer in."""
+
+REQUIREMENTS_MAX: Final = 64
+"""Semantic rules of one alternative."""
 
 Value: TypeAlias = str | int | bool
 """What a field is compared with; decimals are normalised texts such as `0.25`."""
@@ -245,18 +252,77 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """For tool arguments: a JSON pointer to one argument, such as `/path`; the whole arguments where unset."""
 
 
+HELD_CHARS_MAX: Final = 4096
+"""Characters that wait for a rule at most, where it does not say."""
+ANSWER_CHARS_MAX: Final = 1 << 20
+"""The same for a rule that holds the whole answer."""
+HELD_AGE_MS_MAX: Final = 2000
+"""For how long text waits for a rule that does not say, and does not hold the whole answer."""
+
+
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is kept back from the client until a rule can decide."""
+    """What is kept back from the client until a rule can decide. See `hold_of` for what is unset."""
 
     mode: Literal["pass", "exact", "boundary", "full"] = "exact"
     """`exact`: what could still become a match; `boundary`: a unit; `full`: the answer; `pass`: nothing."""
     boundary: Literal["sentence", "line", "code_block", "json_value", "tool_call"] | None = None
     """The unit of `mode: boundary`."""
-    chars_max: Count = 4096
-    """Characters held at most."""
-    age_ms_max: Count = 2000
-    """Milliseconds that the oldest held character may wait."""
+    chars_max: Count | None = None
+    """Characters held at most. Unset: 4096; 1048576 for `mode: full`."""
+    age_ms_max: Count | None = None
+    """Milliseconds that the oldest held character may wait. Unset: 2000; without bound for `mode: full`."""
     on_cap: Literal["fail_closed", "release_and_flag"] = "fail_closed"
+
+
+# Whole answers
+
+
+class Requirement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What must hold of one value in an answer, beyond its schema."""
+
+    pointer: str
+    """A JSON pointer such as `/confidence`; empty for the whole value."""
+    test: Comparison
+    over: Literal["value", "any", "all"] = "value"
+    """For lists: `any` item passes, or `all` do."""
+    negated: bool = False
+    """The comparison must not hold."""
+    why: str = ""
+    """The reason, said to the model behind what must hold."""
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One form in which a JSON answer is accepted."""
+
+    name: Name = "value"
+    schema: str | None = None
+    """A JSON Schema (2020-12), kept as canonical JSON text; unset: any value."""
+    where: tuple[Requirement, ...] = ()
+    """What must hold of a value that the schema admits, in the author's order."""
+
+
+Fenced: TypeAlias = Literal["refuse", "accept"]
+"""Whether a Markdown code fence around the whole answer is taken off before it is judged."""
+
+
+class JsonExpectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="syntax", tag="json"):
+    """The answer is one JSON value, in one of the alternatives; without any, every JSON value does."""
+
+    any_of: tuple[Alternative, ...] = ()
+    fenced: Fenced = "refuse"
+    """`accept`: a Markdown code fence around the whole answer is taken off before it is judged."""
+
+
+class XmlExpectation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="syntax", tag="xml"):
+    """The answer is one well-formed XML document without a document type."""
+
+    fenced: Fenced = "refuse"
+    """`accept`: a Markdown code fence around the whole answer is taken off before it is judged."""
+    root: str | None = None
+    """The name of its root element, as written; any where unset."""
+
+
+Expectation: TypeAlias = JsonExpectation | XmlExpectation
 
 
 # Actions, weakest first
@@ -270,21 +336,27 @@ class Annotate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     """Write a label into the receipt."""
 
     label: Name
+    """The label; state over time counts it."""
     note: str = ""
+    """For whoever reads the receipt."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="alert"):
     """Tell somebody, while the call goes on."""
 
     message: str = ""
+    """What they are told."""
     severity: Literal["info", "warning", "critical"] = "warning"
+    """How much it matters."""
     sink: Name = "default"
+    """Where it goes, as the gateway's settings name it."""
 
 
 class Oblige(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="oblige"):
     """Demand a named check over the receipts that follow."""
 
     check: Name
+    """The check's name."""
 
 
 class Transform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="transform"):
@@ -302,7 +374,9 @@ class InjectReminder(
     """Add a message for the model after the caller's."""
 
     role: Literal["system", "user"] = "system"
+    """Who says it."""
     text: str
+    """What it says."""
 
 
 class RestrictRoutes(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="restrict_routes"):
@@ -316,6 +390,7 @@ class SwitchModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", ta
     """Serve by another model contract."""
 
     model: Name
+    """The name of the contract."""
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="drop"):
@@ -326,6 +401,7 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """Put other text in the place of the matched span."""
 
     replacement: str = "[redacted]"
+    """The other text."""
 
 
 class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="reroute"):
@@ -334,6 +410,7 @@ class Reroute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     max: Count = 1
     """Times in one call."""
     to: tuple[str, ...]
+    """Patterns over `provider/model`, target names and labels."""
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="retry"):
@@ -357,6 +434,7 @@ class RetryWithReminder(
     once_per: Literal["attempt", "turn", "session"] | None = None
     """The reminder comes once in each."""
     text: str
+    """What the model is told."""
 
 
 class RequireApproval(
@@ -365,14 +443,18 @@ class RequireApproval(
     """Refuse until somebody approves; the approved request runs once."""
 
     expires_s: Count = 3600
+    """Seconds for which the question stands."""
     message: str = ""
+    """What whoever approves is told, and the caller too."""
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="act", tag="block"):
     """Refuse. The caller is told code, rule and message."""
 
     code: Name = "policy_blocked"
+    """The code that the caller sees."""
     message: str = ""
+    """What the caller is told."""
 
 
 Action: TypeAlias = (
@@ -447,9 +529,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     why: str
     """The reason, for whoever meets the rule."""
     on: tuple[Channel, ...] = ()
-    """What `match` looks at, in phases that have channels."""
+    """What `match` or `expect` looks at, in phases that have channels; for `expect`, the text where unset."""
     match: Comparison | None = None
     """What must be found on a channel."""
+    expect: Expectation | None = None
+    """What a whole answer must be: the rule fires where it is not."""
     when: Condition | None = None
     """What must hold of the phase's fields; unset: always."""
     unless: tuple[Exempt, ...] = ()
@@ -488,6 +572,8 @@ class PolicyContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """By name, sorted."""
     machines: tuple[Machine, ...] = ()
     """By name, sorted."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be used, by whom, in which time."""
 
 
 def effect_of(action: Action) -> ActionName:
@@ -497,3 +583,19 @@ def effect_of(action: Action) -> ActionName:
     'block'
     """
     return action.__struct_config__.tag  # type: ignore[return-value]
+
+
+def hold_of(rule: Rule) -> Hold:
+    """What a rule holds back, with everything that it leaves unsaid.
+
+    A rule that tries again holds the whole answer unless it says otherwise: another attempt can be made only while the
+    client has seen nothing of this one.
+    """
+    retries = any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then)
+    hold = rule.hold or Hold(mode="full" if retries else "exact")
+    full = hold.mode == "full"
+    return msgspec.structs.replace(
+        hold,
+        chars_max=hold.chars_max or (ANSWER_CHARS_MAX if full else HELD_CHARS_MAX),
+        age_ms_max=hold.age_ms_max if full else hold.age_ms_max or HELD_AGE_MS_MAX,
+    )

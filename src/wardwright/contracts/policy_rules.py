@@ -12,7 +12,8 @@ from typing import Final, assert_never, cast
 
 import msgspec
 
-from wardwright.contracts import machine_rules, policy_syntax
+from wardwright.contracts import budget_rules, expectation_syntax, machine_rules, policy_syntax
+from wardwright.contracts.budget import Budget, Within
 from wardwright.contracts.model_rules import is_pattern
 from wardwright.contracts.policy import (
     CONDITION_DEPTH_MAX,
@@ -21,6 +22,7 @@ from wardwright.contracts.policy import (
     RULES_MAX,
     Alert,
     Allow,
+    Alternative,
     Annotate,
     Block,
     Channel,
@@ -35,6 +37,7 @@ from wardwright.contracts.policy import (
     Exempt,
     Hold,
     InjectReminder,
+    JsonExpectation,
     Leaf,
     Machine,
     MachineState,
@@ -45,6 +48,7 @@ from wardwright.contracts.policy import (
     Oblige,
     PolicyContract,
     RequireApproval,
+    Requirement,
     Reroute,
     RestrictRoutes,
     Retry,
@@ -57,6 +61,7 @@ from wardwright.contracts.policy import (
     Transform,
     Transition,
     Window,
+    XmlExpectation,
 )
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.contracts.shapes import ROOT, WRONG, At, Read, Reader, Rules
@@ -93,6 +98,14 @@ def conditions_of(rule: Rule, path: str) -> Iterator[tuple[str, Condition]]:
         yield from walk(exempt.when, f"{path}.unless[{index}].when")
 
 
+def requirements_of(rule: Rule, path: str) -> Iterator[tuple[str, Requirement]]:
+    """Every requirement of a rule's expectation."""
+    if isinstance(rule.expect, JsonExpectation):
+        for index, one in enumerate(rule.expect.any_of):
+            inside = f"{path}.expect.any_of[{index}].where"
+            yield from ((f"{inside}[{at}]", requirement) for at, requirement in enumerate(one.where))
+
+
 # The policy as a whole
 
 
@@ -101,7 +114,8 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
     if policy.format != FORMAT:
         hint = f"this build reads format {FORMAT}; leave `format` out"
         reader.breaks(at.member("format"), f"format {policy.format} of policies is unknown", hint)
-    if not 1 <= len(policy.rules) <= RULES_MAX:
+    budget_rules.count(reader, policy.budgets, at.member("budgets"))
+    if not (0 if policy.budgets else 1) <= len(policy.rules) <= RULES_MAX:
         reader.breaks(at.member("rules"), f"a policy has 1 to {RULES_MAX} rules; this has {len(policy.rules)}")
     lists, macros = {one.name for one in policy.lists}, {one.name: one for one in policy.macros}
     places = [(f"macros[{index}].when", macro.when) for index, macro in enumerate(policy.macros)]
@@ -112,6 +126,8 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
     for index, rule in enumerate(policy.rules):
         if rule.match is not None:
             _list(reader, f"rules[{index}].match", rule.match, lists)
+        for path, requirement in requirements_of(rule, f"rules[{index}]"):
+            _list(reader, path, requirement.test, lists)
         _ties(reader, rule, At(f"rules[{index}]", f"rules[{index}]"), policy)
     machine_rules.check_labels(reader, policy)
     if not reader.errors:
@@ -200,7 +216,9 @@ def _rule(reader: Reader, value: msgspec.Struct, at: At) -> None:
     rule = cast(Rule, value)
     if not rule.why.strip():
         reader.breaks(at.member("why"), "`why` is empty", "say what goes wrong without the rule")
-    if rule.match is None:
+    if rule.expect is not None:
+        _expecting(reader, rule, at)
+    elif rule.match is None:
         for member in ("on", "hold"):
             if getattr(rule, member):
                 reader.breaks(at.member(member), f"`{member}` means nothing without a `match`", "remove it")
@@ -214,6 +232,21 @@ def _rule(reader: Reader, value: msgspec.Struct, at: At) -> None:
         reader.breaks(at.member("after_retries"), message, "move its actions to `then`")
     if any(isinstance(action, _RETRIES) for action in rule.after_retries):
         reader.breaks(at.member("after_retries"), "`after_retries` cannot retry: it says what happens at last")
+
+
+def _expecting(reader: Reader, rule: Rule, at: At) -> None:
+    if rule.match is not None:
+        reader.breaks(at.member("expect"), "`match` and `expect` stand side by side", "make two rules of them")
+    if rule.hold is not None:
+        message = "`hold` means nothing beside `expect`: the whole answer is held until it is judged"
+        reader.breaks(at.member("hold"), message, "remove it")
+    for index, channel in enumerate(rule.on):
+        inside = at.member("on").item(index)
+        if channel.channel == "reasoning":
+            reader.breaks(inside, "`expect` judges the text or the arguments of tool calls", "remove `reasoning`")
+        if channel.pointer is not None:
+            message = "`expect` judges the whole arguments of a call"
+            reader.breaks(inside.member("pointer"), message, "put the pointer under `where`")
 
 
 def _channel(reader: Reader, value: msgspec.Struct, at: At) -> None:
@@ -308,8 +341,13 @@ def _reminder(reader: Reader, value: msgspec.Struct, at: At) -> None:
 
 RULES: Final = Rules(
     nouns={
+        **budget_rules.NOUNS,
         PolicyContract: "a policy",
         Rule: "a rule",
+        Alternative: "an alternative",
+        Requirement: "a requirement",
+        JsonExpectation: "`json`",
+        XmlExpectation: "`xml`",
         Hold: "`hold`",
         Channel: "a channel",
         State: "a state",
@@ -352,13 +390,23 @@ RULES: Final = Rules(
         Exempt: _exempt,
         Transition: policy_syntax.transition,
         Example: policy_syntax.example,
+        Requirement: expectation_syntax.requirement,
     },
-    unions={policy_syntax.CONDITION_TAG: policy_syntax.condition, policy_syntax.ACTION_TAG: policy_syntax.action},
+    unions={
+        policy_syntax.CONDITION_TAG: policy_syntax.condition,
+        policy_syntax.ACTION_TAG: policy_syntax.action,
+        expectation_syntax.EXPECTATION_TAG: expectation_syntax.expectation,
+    },
     checks={
         PolicyContract: _contract,
+        Budget: budget_rules.budget,
+        Within: budget_rules.within,
         Rule: _rule,
         Channel: _channel,
         Hold: _hold,
+        JsonExpectation: expectation_syntax.judge_json,
+        XmlExpectation: expectation_syntax.judge_xml,
+        Requirement: expectation_syntax.judge_requirement,
         Comparison: _comparison,
         ExampleFact: _fact,
         State: _state,
@@ -377,11 +425,17 @@ RULES: Final = Rules(
         (Machine, "states"): policy_syntax.machine_states,
         (Rule, "then"): policy_syntax.actions,
         (Rule, "after_retries"): policy_syntax.actions,
+        (Alternative, "schema"): expectation_syntax.schema,
         (Comparison, "values"): _values,
         (ExampleFact, "values"): _values,
     },
     missing={},
-    distinct={(PolicyContract, "rules"): ("rule", "id"), (Rule, "unless"): ("exception", "name")},
+    distinct={
+        (PolicyContract, "rules"): ("rule", "id"),
+        (Rule, "unless"): ("exception", "name"),
+        (JsonExpectation, "any_of"): ("alternative", "name"),
+        (PolicyContract, "budgets"): ("budget", "name"),
+    },
     sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to"), (MachineState, "restrict_routes")}),
 )
 """How `kind: policy` documents are read."""

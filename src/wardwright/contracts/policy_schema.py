@@ -8,17 +8,21 @@ import msgspec
 
 from wardwright.contracts.policy import (
     OPERATORS,
+    Alternative,
     Channel,
     Comparison,
     Example,
     Exempt,
+    JsonExpectation,
     Machine,
     MachineState,
     Operands,
     PolicyContract,
+    Requirement,
     Rule,
     State,
     Transition,
+    XmlExpectation,
 )
 from wardwright.contracts.policy_syntax import ACTIONS, ALIASES, GROUPS, QUANTIFIERS
 
@@ -77,13 +81,16 @@ SPELLED: Final[dict[tuple[type[msgspec.Struct], str], JsonSchema]] = {
     (Rule, "when"): {"anyOf": [_ref("Condition"), {"type": "null"}]},
     (Rule, "unless"): {"type": "array", "items": _ref("Exempt")},
     (Rule, "match"): {"anyOf": [_ref("Comparison"), {"type": "null"}]},
+    (Rule, "expect"): {"anyOf": [_ref("Expectation"), {"type": "null"}]},
     (Rule, "on"): {"type": "array", "items": _ref("Channel")},
+    (Alternative, "schema"): {"type": "object"},
+    (Alternative, "where"): {"type": "array", "items": _ref("Requirement")},
     (Rule, "then"): _ref("Actions"),
     (Rule, "after_retries"): _ref("Actions"),
 }
 """Members whose spelling is not that of their type."""
 
-ONE_WORD: Final = (Comparison, Channel, Exempt, Example)
+ONE_WORD: Final = (Comparison, Channel, Exempt, Example, Requirement)
 """Types that `define` writes under their own name."""
 
 
@@ -105,6 +112,8 @@ def define(writer: Writer) -> None:
             "maxProperties": 2,
         },
         "Channel": _channel(writer),
+        "Expectation": _expectation(writer),
+        "Requirement": _requirement(writer),
         "Example": {
             "description": "What fields hold and channels carry. Fields that are left out are absent.",
             "type": "object",
@@ -191,6 +200,44 @@ def _channel(writer: Writer) -> JsonSchema:
     return {
         "description": whole["description"],
         "anyOf": [whole["properties"]["channel"], _one("tool_arguments", inside), whole],
+    }
+
+
+def _expectation(writer: Writer) -> JsonSchema:
+    json, xml, one = writer.object(JsonExpectation), writer.object(XmlExpectation), writer.object(Alternative)
+    lone = {name: one["properties"][name] for name in ("schema", "where")}
+    fenced = {"fenced": json["properties"]["fenced"]}
+    alone = {**json, "properties": {**lone, **fenced}}
+    bare = {"const": "well_formed"}
+    return {
+        "description": "What a whole answer must be.",
+        "anyOf": [
+            {"enum": ["json", "xml"]},
+            _one("json", {"description": json["description"], "anyOf": [json, alone, bare]}),
+            _one("xml", {"description": xml["description"], "anyOf": [xml, bare]}),
+        ],
+    }
+
+
+def _requirement(writer: Writer) -> JsonSchema:
+    whole = writer.object(Requirement)
+    shared = {name: whole["properties"][name] for name in ("pointer", "why")}
+    tests: dict[str, JsonSchema] = {op: _operation(op) for op in OPERATORS}
+    tests["exists"] = {"type": "boolean"}
+    items = [_VALUES, _LIST, *(_one(op, _operation(op)) for op in OPERATORS)]
+    tests |= {word: {"anyOf": items} for word in QUANTIFIERS}
+    tests["not"] = {"anyOf": [_one(word, inside) for word, inside in tests.items()]}
+    return {
+        "description": whole["description"],
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {**shared, word: inside},
+                "required": ["pointer", word],
+                "additionalProperties": False,
+            }
+            for word, inside in tests.items()
+        ],
     }
 
 

@@ -220,11 +220,11 @@ def comparison(reader: Reader, tree: Tree, at: At) -> Read:
     if not isinstance(tree, Table) or len(tree.entries) != 1:
         message = f"`{at.word}` is one operator with its operand, such as `regex: 'OldClient\\('`"
         return reader.invalid(tree, at, message)
-    return _operation(reader, tree.entries[0], at)
+    return operation(reader, tree.entries[0], at)
 
 
-def _operation(reader: Reader, entry: Entry, at: At) -> Read:
-    """`regex: 'x'`, `contains: [a, b]`, or `regex: {value: 'x', ignore_case: true}`."""
+def operation(reader: Reader, entry: Entry, at: At) -> Read:
+    """One operator without a field: `regex: 'x'`, `contains: [a, b]`, or `regex: {value: 'x', ignore_case: true}`."""
     inside = at.under(shown_key(entry.key))
     if entry.key not in OPERATORS:
         place = reader.place(entry.key_at, inside)
@@ -264,7 +264,7 @@ def _quantified(reader: Reader, word: str, tree: Tree, at: At) -> Read:
         case Table() if (entry := tree.get("field")) is not None:
             rest = tree.without("field")
             if len(rest.entries) == 1:
-                return _with_field(reader, entry.value, _operation(reader, rest.entries[0], at), at, QUANTIFIERS[word])
+                return _with_field(reader, entry.value, operation(reader, rest.entries[0], at), at, QUANTIFIERS[word])
     hint = f"write `{word}: [FIELD, [a, b]]`, or `{word}: {{field: FIELD, prefix: a}}`"
     return reader.invalid(tree, at, f"`{word}` takes a field and what its items are compared with", hint)
 

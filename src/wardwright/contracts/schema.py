@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from wardwright.contracts import model, policy, policy_schema, provider
+from wardwright.contracts import budget, model, policy, policy_schema, provider
 from wardwright.contracts.decode import KINDS
 from wardwright.contracts.model import Alias, Alloy, Guard, Member, ModelContract, TargetRef
 from wardwright.contracts.policy import PolicyContract
@@ -173,7 +173,7 @@ def _without_none(written: JsonSchema) -> JsonSchema:
 @cache
 def _attribute_docs() -> dict[str, dict[str, str]]:
     """The string after each annotated member of each class."""
-    return {**_docs_in(model), **_docs_in(policy), **_docs_in(provider)}
+    return {**_docs_in(model), **_docs_in(policy), **_docs_in(budget), **_docs_in(provider)}
 
 
 def _docs_in(module: types.ModuleType) -> dict[str, dict[str, str]]:

@@ -43,16 +43,19 @@ class AnthropicVoice:
     def reader(
         self, identity: Identity, *, stream: bool, include_usage: bool, headers: Headers, target: str = ""
     ) -> Reader:
-        mark = mark_of(target) if target else None
-        streamed = is_event_stream(headers, expected=stream)
-        decoder: Decoder = AnthropicEvents() if streamed else AnthropicWhole()
-        renderer: Renderer
-        if stream:
-            renderer = ChunkRenderer(identity, include_usage=include_usage, mark=mark, sealed_as=SEALED_BY_ANTHROPIC)
-        else:
-            renderer = WholeRenderer(identity, mark=mark, sealed_as=SEALED_BY_ANTHROPIC)
-        relayed = stream and streamed
+        decoder = self.decoder(headers, streamed=stream)
+        renderer = self.renderer(identity, stream=stream, include_usage=include_usage, target=target)
+        relayed = stream and isinstance(decoder, AnthropicEvents)
         return EventReader(decoder, renderer, answer_bytes_max=None if relayed else ANSWER_BYTES_MAX)
+
+    def decoder(self, headers: Headers, *, streamed: bool) -> Decoder:
+        return AnthropicEvents() if is_event_stream(headers, expected=streamed) else AnthropicWhole()
+
+    def renderer(self, identity: Identity, *, stream: bool, include_usage: bool, target: str = "") -> Renderer:
+        mark = mark_of(target) if target else None
+        if stream:
+            return ChunkRenderer(identity, include_usage=include_usage, mark=mark, sealed_as=SEALED_BY_ANTHROPIC)
+        return WholeRenderer(identity, mark=mark, sealed_as=SEALED_BY_ANTHROPIC)
 
     def failure_of(self, status: int, headers: Headers, body: bytes) -> Failure:
         return failures.failure_of(status, headers, body)

@@ -132,6 +132,31 @@ class OpenAIEvents:
         return out
 
 
+class OpenAIWhole:
+    """An `event_reader.Decoder` for whole chat completions: the bytes are collected and read at their end."""
+
+    __slots__ = ("_pieces", "done", "upstream_id", "upstream_model")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.done = False
+        """Never: a whole body ends where HTTP says that it ends."""
+        self.upstream_id: str | None = None
+        self.upstream_model: str | None = None
+
+    def feed(self, data: bytes) -> list[Event]:
+        self._pieces.append(data)
+        return []
+
+    def close(self) -> list[Event]:
+        whole = read_whole(b"".join(self._pieces), _NOBODY)
+        self._pieces.clear()
+        if isinstance(whole, Broken):
+            return [whole]
+        self.upstream_id, self.upstream_model = whole.tally.upstream_id, whole.tally.upstream_model
+        return events_of_answer(whole)
+
+
 def events_of_whole(body: bytes) -> list[Event]:
     """The events of a whole answer; one Broken where it is none."""
     whole = read_whole(body, _NOBODY)

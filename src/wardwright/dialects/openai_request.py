@@ -11,7 +11,8 @@ UTF-8, no lone surrogates, no nesting past JSON_DEPTH_MAX.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -29,6 +30,10 @@ CHOICES_MAX: Final = 1024
 
 Members: TypeAlias = dict[str, Raw]
 """The top-level members of a body as raw JSON."""
+
+
+Role: TypeAlias = Literal["assistant", "system", "user"]
+"""Who says what is put into a conversation."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -215,6 +220,17 @@ def around(messages: Raw, preamble: str | None, postscript: str | None) -> Raw:
     inner = bytes(messages).strip()[1:-1].strip()
     pieces = [_system(preamble), inner, _system(postscript)]
     return Raw(b"[" + b",".join(piece for piece in pieces if piece) + b"]")
+
+
+def followed_by(messages: Raw, more: Iterable[tuple[Role, str]]) -> Raw:
+    """The messages with others put last, each a role and its text.
+
+    >>> bytes(followed_by(Raw(b'[{"role":"user","content":"hi"}]'), [("user", "in French")]))
+    b'[{"role":"user","content":"hi"},{"role":"user","content":"in French"}]'
+    """
+    inner = bytes(messages).strip()[1:-1].strip()
+    added = (msgspec.json.encode({"role": role, "content": text}) for role, text in more)
+    return Raw(b"[" + b",".join((inner, *added)) + b"]")
 
 
 def _system(text: str | None) -> bytes:

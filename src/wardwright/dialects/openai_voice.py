@@ -7,10 +7,13 @@ from typing import Final
 
 from wardwright.dialects import failures
 from wardwright.dialects.answer import Identity, Whole
+from wardwright.dialects.event_reader import Decoder
 from wardwright.dialects.exchange import Failure, Headers, HttpRequest
 from wardwright.dialects.handover import ToolIdShape, hand_over, mark_of
 from wardwright.dialects.openai_embeddings import read_embeddings
+from wardwright.dialects.openai_events import OpenAIEvents, OpenAIWhole
 from wardwright.dialects.openai_gather import OpenAIGather
+from wardwright.dialects.openai_render import ChunkRenderer, Renderer, WholeRenderer
 from wardwright.dialects.openai_stream import OpenAIRelay
 from wardwright.dialects.openai_whole import as_stream, read_whole
 from wardwright.dialects.openai_wire import upstream_body
@@ -61,6 +64,15 @@ class OpenAIVoice:
         if stream:
             return WholeReader(read, render=partial(as_stream, include_usage=include_usage))
         return WholeReader(read)
+
+    def decoder(self, headers: Headers, *, streamed: bool) -> Decoder:
+        return OpenAIEvents() if is_event_stream(headers, expected=streamed) else OpenAIWhole()
+
+    def renderer(self, identity: Identity, *, stream: bool, include_usage: bool, target: str = "") -> Renderer:
+        mark = mark_of(target) if target else None
+        if stream:
+            return ChunkRenderer(identity, include_usage=include_usage, mark=mark)
+        return WholeRenderer(identity, mark=mark)
 
     def failure_of(self, status: int, headers: Headers, body: bytes) -> Failure:
         return failures.failure_of(status, headers, body)

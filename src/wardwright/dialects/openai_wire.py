@@ -22,12 +22,13 @@ _FALSE: Final = msgspec.Raw(b"false")
 _ASK_USAGE: Final = msgspec.Raw(b'{"include_usage":true}')
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, omit_defaults=True):
     message: str
     type: str
     param: str | None
     code: str
     receipt_id: str | None
+    rule: str | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -59,7 +60,7 @@ def upstream_body(
 
 
 def error_body(error: WardwrightError, receipt_id: str | None) -> bytes:
-    """OpenAI's error envelope.
+    """OpenAI's error envelope. Where a rule refused, `code` is its author's, and `rule` names it.
 
     >>> error_body(WardwrightError("model_not_found", "no model `codign`"), None)[:60]
     b'{"error":{"message":"no model `codign`","type":"invalid_requ'
@@ -74,8 +75,9 @@ def error_body(error: WardwrightError, receipt_id: str | None) -> bytes:
                 message=message,
                 type=error.row.type,
                 param=None if place is None else place.path,
-                code=error.code,
+                code=error.code if error.said is None else error.said.code,
                 receipt_id=receipt_id,
+                rule=None if error.said is None else error.said.rule,
             )
         )
     )

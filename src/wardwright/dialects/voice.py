@@ -11,7 +11,9 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from wardwright.dialects.answer import Identity, Tally
+from wardwright.dialects.event_reader import Decoder
 from wardwright.dialects.exchange import Failure, Headers, HttpRequest
+from wardwright.dialects.openai_render import Renderer
 from wardwright.dialects.openai_request import Members
 from wardwright.kernel.events import Broken
 
@@ -95,6 +97,17 @@ class Voice(Protocol):
 
         `target` is that of the request: what the model sealed for itself is marked with it, unless it is empty.
         """
+        ...
+
+    def decoder(self, headers: Headers, *, streamed: bool) -> Decoder:
+        """Makes kernel events of an answer, for whoever must judge it before it is written anew.
+
+        `streamed` is what was asked for, which counts where `headers` do not say what came.
+        """
+        ...
+
+    def renderer(self, identity: Identity, *, stream: bool, include_usage: bool, target: str = "") -> Renderer:
+        """Writes events as the client wants them; the members are those of `reader`."""
         ...
 
     def failure_of(self, status: int, headers: Headers, body: bytes) -> Failure:

@@ -13,8 +13,10 @@ from typing import Final, TypeAlias
 import msgspec
 
 from wardwright.calls import receipt as rc
-from wardwright.calls.machine import Terms
-from wardwright.contracts.digest import reach
+from wardwright.calls.attempt import Terms
+from wardwright.calls.governance import Governance
+from wardwright.contracts.digest import digest as digest_of
+from wardwright.contracts.digest import governing, reach
 from wardwright.contracts.model import Canary, ModelContract, Price, Target, Transforms
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
@@ -24,7 +26,7 @@ from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.usage import NANO_USD, Rates
 from wardwright.routing.fit import ppm
 from wardwright.routing.graph import Route, resolve
-from wardwright.routing.plan import SkipReason
+from wardwright.routing.plan import Plan, SkipReason
 from wardwright.routing.tokens import TokenCounter
 
 PREFIX: Final = "wardwright/"
@@ -57,13 +59,21 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     closure: str
     contract: ModelContract
     digest: str
+    governance: Governance | None
+    """The policies over this model and over those its aliases lead to; None: there are none."""
     node_type: str
     route: Route
     stamp: rc.Contract
     """What receipts say of this version, outside experiments."""
+    switches: dict[str, Version] = {}
+    """Where rules may switch a call to: by name, each under the rules of both models."""
     tokenizer: TokenCounter | None
     transforms: bool
     """The contract puts text around the caller's messages."""
+
+    def terms(self, plan: Plan) -> tuple[Terms, ...]:
+        """Beside the attempts of a plan, what is fixed about their targets."""
+        return tuple(self.aims[attempt.contract, attempt.target].terms for attempt in plan.attempts)
 
     def resting(self, rests: Mapping[Endpoint, SkipReason]) -> tuple[tuple[str, SkipReason], ...]:
         """Which of this version's targets rest, in the form that facts take."""
@@ -127,24 +137,50 @@ LoadTokenizer: TypeAlias = Callable[[str], TokenCounter]
 """From the path that a contract names to its tokenizer. Raises WardwrightError."""
 
 
+Govern: TypeAlias = Callable[[tuple[str, ...]], Governance | None]
+"""What policies of these names amount to. Raises WardwrightError."""
+
+
 def compile_version(
     contract: ModelContract,
     *,
     closure: str,
     digest: str,
+    govern: Govern,
     models: Mapping[str, ModelContract],
     upstreams: Mapping[str, Upstream],
     load_tokenizer: LoadTokenizer,
 ) -> Version:
     """A contract ready to serve. Raises WardwrightError where it names what does not exist, or cannot be enforced."""
-    route = resolve(contract.name, models)
-    for name in sorted(reach(contract.name, models)):
-        if models[name].policies:
+    names = governing(reach(contract.name, models), models)
+    governance = govern(names)
+    switches: dict[str, Version] = {}
+    for other in () if governance is None else governance.switches:
+        if other not in models:
             raise WardwrightError(
-                "policy_unenforceable",
-                f"`{name}` names policies, and this gateway does not enforce any yet",
-                hint="a policy that is not enforced would let everything pass",
+                "contract_reference",
+                f"a rule over `{contract.name}` switches to the model `{other}`, which is not served",
             )
+        both = tuple(sorted({*names, *governing(reach(other, models), models)}))
+        switched = _compiled(
+            models[other], closure, digest_of(models[other]), govern(both), models, upstreams, load_tokenizer
+        )
+        stamp = msgspec.structs.replace(switched.stamp, switched_from=contract.name)
+        switches[other] = msgspec.structs.replace(switched, stamp=stamp)
+    version = _compiled(contract, closure, digest, governance, models, upstreams, load_tokenizer)
+    return msgspec.structs.replace(version, switches=switches) if switches else version
+
+
+def _compiled(
+    contract: ModelContract,
+    closure: str,
+    digest: str,
+    governance: Governance | None,
+    models: Mapping[str, ModelContract],
+    upstreams: Mapping[str, Upstream],
+    load_tokenizer: LoadTokenizer,
+) -> Version:
+    route = resolve(contract.name, models)
     aims: dict[tuple[str, str], Aim] = {}
     for candidate in route.candidates:
         target = candidate.target
@@ -174,9 +210,16 @@ def compile_version(
         closure=closure,
         contract=contract,
         digest=digest,
+        governance=governance,
         node_type=type(contract.route).__struct_config__.tag,  # type: ignore[arg-type]
         route=route,
-        stamp=rc.Contract(closure=closure, digest=digest, name=contract.name, version=contract.version),
+        stamp=rc.Contract(
+            closure=closure,
+            digest=digest,
+            name=contract.name,
+            policies=() if governance is None else governance.policy.names,
+            version=contract.version,
+        ),
         tokenizer=load_tokenizer(paths[0]) if paths else None,
         transforms=contract.transforms != Transforms(),
     )

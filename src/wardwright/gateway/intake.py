@@ -6,23 +6,28 @@ that was known when it was refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.facts import chat_facts, embeddings_facts, variant_of
+from wardwright.calls.policy_facts import Asked
+from wardwright.calls.rulings import Rulings
 from wardwright.contracts.activation import canary_serves
 from wardwright.contracts.model import Variant
+from wardwright.contracts.policy import Transform
 from wardwright.dialects.openai_request import (
     ChatHead,
     EmbeddingsHead,
     Members,
+    Role,
     Survey,
     around,
     decode_chat,
     decode_embeddings,
+    followed_by,
     survey,
 )
 from wardwright.dialects.voice import FIRST_HOP, HOPS
@@ -52,7 +57,7 @@ class Intake:
     __slots__ = (
         "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
         "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind",
-        "members", "retries", "stream", "tenant",
+        "members", "retries", "rulings", "stream", "tenant",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None) -> None:
@@ -74,6 +79,8 @@ class Intake:
         self.members: Members = {}
         """What will be sent on: the client's members with the contract's text around the messages."""
         self.retries = 0
+        self.rulings: Rulings | None = None
+        """Where policies govern the call: its rules, and what they said."""
         self.stream = False
         self._found: Survey | None = None
         self._members: Members = {}
@@ -146,6 +153,60 @@ class Intake:
         self.contract = stamp
         return version, stamp, facts
 
+    def asked(self, facts: RouteFacts) -> Asked:
+        """The request as rules read it."""
+        head, contract = self.head, self.contract
+        assert head is not None
+        assert contract is not None
+        return Asked(
+            bytes=len(self._body),
+            caller=self.caller,
+            conversation_source=self.conversation_source,
+            found=self._found,
+            head=head,
+            hops=self.hops,
+            input_tokens=facts.input_tokens,
+            model=contract.name,
+            retries=self.retries,
+        )
+
+    def switched(self, version: Version, calibrations: Mapping[str, int], facts: RouteFacts) -> RouteFacts:
+        """The facts under another contract, as a rule wants it."""
+        found = self._facts(version, facts.conversation, calibrations, {})
+        self.contract = version.stamp
+        if self._variant is not None:
+            self.contract = msgspec.structs.replace(version.stamp, variant=self._variant.name)
+        return msgspec.structs.replace(found, resting=facts.resting)
+
+    def amended(
+        self,
+        version: Version,
+        calibrations: Mapping[str, int],
+        facts: RouteFacts,
+        *,
+        constraints: tuple[tuple[str, ...], ...] = (),
+        more: Sequence[tuple[Role, str]] = (),
+        transforms: Iterable[Transform] = (),
+    ) -> RouteFacts:
+        """The facts after rules put text around the messages, added `more` behind them, or restricted the route."""
+        messages = before = self.members.get("messages")
+        if messages is not None:
+            for transform in transforms:
+                messages = around(messages, transform.preamble, transform.postscript)
+            if more:
+                messages = followed_by(messages, more)
+        input_tokens = facts.input_tokens
+        if messages is not None and messages is not before:
+            self.members = {**self.members, "messages": messages}
+            estimate = self.estimate = self._estimate(version, calibrations)
+            input_tokens = estimate.tokens
+        return msgspec.structs.replace(facts, constraints=(*facts.constraints, *constraints), input_tokens=input_tokens)
+
+    @property
+    def choices(self) -> int:
+        """Answers asked for."""
+        return 1 if not isinstance(self.head, ChatHead) else self.head.n or 1
+
     def onward(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that the upstream request carries beside the dialect's own."""
         headers = self._headers
@@ -161,7 +222,7 @@ class Intake:
         return rc.Request(
             body=self.digest,
             bytes=len(self._body),
-            choices=1 if chat is None else chat.n or 1,
+            choices=self.choices,
             conversation_source=self.conversation_source,
             error_ppm=0 if estimate is None else estimate.error_ppm,
             estimate="" if estimate is None else estimate.method,
@@ -201,6 +262,7 @@ class Intake:
     ) -> RouteFacts:
         """The facts under one version: its operator's text is around the messages before anything is estimated."""
         head = self.head
+        self.members, self._variant = self._members, None
         if version.transforms and isinstance(head, ChatHead):
             self._transform(version, conversation)
         constraints = () if self.key is None or not self.key.targets else (self.key.targets,)

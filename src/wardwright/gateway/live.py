@@ -27,9 +27,11 @@ from wardwright.calls.machine import (
     Open,
     Refuse,
     Release,
+    Replan,
     Settle,
     Start,
 )
+from wardwright.calls.rulings import Again
 from wardwright.dialects.exchange import Exchange, Failure, Headers
 from wardwright.dialects.openai_wire import error_event
 from wardwright.dialects.voice import Ask
@@ -42,6 +44,7 @@ from wardwright.gateway.posture import Posture
 from wardwright.journal.entry import Entry, Relation, Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
+from wardwright.limits.deadlines import NEVER, Deadline, Wheel
 
 
 class Surroundings(Protocol):
@@ -52,7 +55,12 @@ class Surroundings(Protocol):
     now: Callable[[], float]
     posture: Posture
     report: Callable[[Exception], None]
+    wheel: Wheel
     writer: Writer
+
+    def replan(self, machine: Machine, intake: Intake, version: Version, again: Again) -> tuple[Effect, ...]:
+        """Another attempt, as a rule wants it."""
+        ...
 
     def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
         """The call has ended with this receipt."""
@@ -68,12 +76,28 @@ _OWED: Final = (Cancel, Settle, Close)
 _RESTING: Final = Failure(kind="resting", message="the target began to rest after the route was planned")
 
 
+class _Wake(Deadline):
+    """Text that waits for a rule has waited long enough."""
+
+    __slots__ = ("_live", "due_ns")
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self._live = live
+        self.due_ns: int | None = None
+        """What it is armed for, of the monotonic clock."""
+
+    def expired(self, now: float) -> None:
+        self.due_ns = None
+        self._live.woken()
+
+
 class Live:
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
     __slots__ = (
-        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_members", "_onward",
-        "_opened", "_queue", "_tape", "_waits", "deadline_s", "machine", "version",
+        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_intake", "_onward",
+        "_opened", "_queue", "_tape", "_waits", "_wake", "deadline_s", "machine", "version",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +114,7 @@ class Live:
         self._exchange: Exchange | None = None
         self._gateway = gateway
         self._calibration_ppm = intake.calibration_ppm
-        self._members = intake.members
+        self._intake = intake
         self._onward = intake.onward()
         self._opened: Entry | None = None
         self._queue: deque[Effect] | None = None
@@ -101,6 +125,7 @@ class Live:
         """When it started, in monotonic seconds."""
         self._begun = False
         self._tape = tape
+        self._wake = _Wake(self) if machine.judges else None
         self._waits = gateway.posture.durability == "before_response"
         self.deadline_s = REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s
         """How long the call may take, from its start."""
@@ -130,6 +155,8 @@ class Live:
             return
         if effects:
             self.carry(effects)
+        if self._wake is not None:
+            self._watch(self._wake)
 
     def end(self) -> None:
         self._exchange = None
@@ -153,6 +180,16 @@ class Live:
             self._tape.left()
         self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
         self.resume()  # nobody is slow any more
+
+    def woken(self) -> None:
+        """Text has waited for a rule for as long as it may."""
+        try:
+            self.carry(self.machine.wake(self._gateway.clock.monotonic_ns()))
+        except Exception as defect:
+            self._defect(defect)
+            return
+        if self._wake is not None:
+            self._watch(self._wake)
 
     def expired(self) -> None:
         """The call's deadline has passed."""
@@ -228,10 +265,10 @@ class Live:
                     continues=machine.continues,
                     headers=self._onward,
                     kind=request.kind,
-                    members=self._members,
+                    members=self._intake.members,
                     model=planned.model,
                     output_tokens=machine.output_tokens,
-                    stream=request.stream,
+                    stream=request.stream or machine.judges,
                     target=aim.terms.mark,
                     unsupported=aim.target.unsupported_parameters,
                 )
@@ -243,6 +280,23 @@ class Live:
         if spoken.changed:
             machine.changed(spoken.changed)
         self._exchange = aim.transport.start(spoken.request, self)
+
+    def _replan(self, effect: Replan) -> None:
+        assert self.version is not None
+        self.carry(self._gateway.replan(self.machine, self._intake, self.version, effect.again))
+
+    def _watch(self, wake: _Wake) -> None:
+        """Have the wheel look when held text must be decided on."""
+        due_ns = self.machine.due_ns
+        if due_ns == wake.due_ns:
+            return
+        wake.due_ns = due_ns
+        if due_ns is None:
+            wake.at = NEVER
+            return
+        gateway = self._gateway
+        wake.at = gateway.now() + max(due_ns - gateway.clock.monotonic_ns(), 0) / 1e9
+        gateway.wheel.arm(wake)
 
     def _settle(self, effect: Settle) -> None:
         gateway = self._gateway
@@ -330,6 +384,7 @@ _CARRIED: Final[dict[type[Effect], Callable[[Live, Any], bool | None]]] = {
     Open: Live._open,
     Refuse: Live._refuse,
     Release: Live._release,
+    Replan: Live._replan,
     Settle: Live._settle,
     Start: Live._start,
 }

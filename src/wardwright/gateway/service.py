@@ -2,8 +2,8 @@
 
 Rule 1: everything from the first byte in to the last byte out runs on the event loop as plain callbacks: no task, no
 future, no lock, no log line on the way.
-Rule 2: nothing is decided here. Who calls is decided in `core`, what a name means in `intake` and the catalog, where
-it goes in `routing`, what happens next in `calls.machine`.
+Rule 2: nothing is decided here. Who calls is decided in `core`, what a name means in `intake` and the catalog, what
+rules say in `governing`, where it goes in `routing`, what happens next in `calls.machine`.
 Rule 3: a call that an authenticated caller made has a receipt, also when it is refused; a call that nobody may make
 has none.
 """
@@ -14,9 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import Accepted, Close, Effect, Machine
+from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity
+from wardwright.gateway import governing
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
@@ -31,6 +35,8 @@ from wardwright.journal.captures import CaptureWriter
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.limits.budgets import Budgets
+from wardwright.limits.deadlines import Wheel
 from wardwright.routing.calibration import Calibration
 from wardwright.routing.draw import Keyed
 from wardwright.routing.planner import plan, spoke_before
@@ -62,8 +68,11 @@ class Gateway:
         posture: Posture,
         report: Callable[[Exception], None],
         tenant_keys: TenantKeys,
+        wheel: Wheel,
         writer: Writer,
     ) -> None:
+        self.budgets = Budgets()
+        """What callers used of the budgets of policies."""
         self.calibrations: dict[str, Calibration] = {}
         """By contract: what providers count, against what was estimated."""
         self.calibrations_ppm: dict[str, int] = {}
@@ -83,6 +92,7 @@ class Gateway:
         self.report = report
         """Where defects go: a log with their trace."""
         self.tenant_keys = tenant_keys
+        self.wheel = wheel
         self.writer = writer
         self._lessons = 0
         """Calls whose estimate could be compared with the provider's count."""
@@ -207,6 +217,8 @@ class Gateway:
                 now=self.now(),
                 secret=secret,
             )
+            if version.governance is not None:
+                version, contract, facts = governing.ruled_request(self, intake, version, contract, facts)
         except WardwrightError as error:
             failure = error
         head = intake.head
@@ -223,14 +235,50 @@ class Gateway:
                 started_at=now_us,
             )
         )
-        decided_ns = self.clock.monotonic_ns()
+        rulings = intake.rulings
         if failure is not None:
-            return machine, None, machine.refused(failure, decided_ns)
+            now_ns = self.clock.monotonic_ns()
+            return machine, None, machine.refused(failure, now_ns, contract=intake.contract, rulings=rulings)
         planned = plan(version.route, facts)
-        terms = tuple(version.aims[attempt.contract, attempt.target].terms for attempt in planned.attempts)
-        before = spoke_before(version.route, facts) if planned.draws else None
-        effects = machine.decided(contract, version.node_type, facts, planned, terms, decided_ns, before=before)
+        refusal: WardwrightError | None = None
+        retry_after_s: int | None = None
+        if rulings is not None and planned.refusal is None:
+            facts, planned, refusal = governing.ruled_route(version, facts, planned, rulings)
+            if refusal is None and planned.refusal is None:
+                deadline_us = now_us + version.contract.deadline_s * 1_000_000
+                refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        effects = machine.decided(
+            contract,
+            version.node_type,
+            facts,
+            planned,
+            version.terms(planned),
+            self.clock.monotonic_ns(),
+            before=spoke_before(version.route, facts) if planned.draws else None,
+            refusal=refusal,
+            retry_after_s=retry_after_s,
+            rulings=rulings,
+        )
         return machine, version, effects
+
+    def replan(self, machine: Machine, intake: Intake, version: Version, again: Again) -> tuple[Effect, ...]:
+        """Another attempt, as a rule wants it: what it is told, whether that fits, and where it may go."""
+        facts = governing.reminded(intake, version, self.calibrations_ppm, machine.facts, again)
+        facts = msgspec.structs.replace(facts, resting=version.resting(self.health.resting(self.now())))
+        planned = plan(version.route, facts)
+        refusal, retry_after_s = None, None
+        if planned.refusal is None:
+            deadline_us = machine.accepted.started_at + version.contract.deadline_s * 1_000_000
+            refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        return machine.replanned(
+            again,
+            facts,
+            planned,
+            version.terms(planned),
+            self.clock.monotonic_ns(),
+            refusal=refusal,
+            retry_after_s=retry_after_s,
+        )
 
     def _secret(self, tenant: str) -> Keyed:
         key = self.tenant_keys.key(tenant)

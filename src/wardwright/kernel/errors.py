@@ -58,6 +58,15 @@ class Code(msgspec.Struct, frozen=True):
     """One line for the reference page."""
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What the author of a rule calls a refusal."""
+
+    code: str
+    """The author's own code: callers see it in the place of ours."""
+    rule: str
+    """`policy/rule`."""
+
+
 _CALLER, _POLICY, _UPSTREAM, _US = Fault.CALLER, Fault.POLICY, Fault.UPSTREAM, Fault.US
 _INVALID, _AUTH, _PERMISSION = "invalid_request_error", "authentication_error", "permission_error"
 _RATE, _SERVER = "rate_limit_error", "server_error"
@@ -89,7 +98,11 @@ CODES: Final[dict[str, Code]] = {
     "host_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access answers only to its own host names"),
     "origin_not_allowed": Code(_CALLER, 403, _PERMISSION, "keyless access refuses calls from foreign web pages"),
     # policy
+    "policy_blocked": Code(_POLICY, 403, _PERMISSION, "a rule refuses the request or the answer"),
+    "policy_indeterminate": Code(_POLICY, 403, _PERMISSION, "a rule could not be told, and fails closed"),
     "route_refused": Code(_POLICY, 403, _PERMISSION, "the contract's guards or constraints leave no target"),
+    "budget_exceeded": Code(_POLICY, 429, _RATE, "the call could pass a budget; `Retry-After` says when it may not"),
+    "budget_unclaimed": Code(_POLICY, 403, _PERMISSION, "a budget counts by a claim that the call does not carry"),
     # upstreams
     "upstream_failed": Code(_UPSTREAM, 502, _SERVER, "every target that may serve this request failed"),
     "upstream_timeout": Code(_UPSTREAM, 504, _SERVER, "no target answered within its deadline"),
@@ -139,6 +152,10 @@ CODES: Final[dict[str, Code]] = {
 """Every code, in the order of the reference page."""
 
 
+RETRY_WAIT_S_MAX: Final = 60
+"""The longest `Retry-After` that SDKs obey."""
+
+
 class WardwrightError(Exception):
     """A failure with a name: a code from CODES, one sentence, where possible a place and a hint.
 
@@ -146,12 +163,22 @@ class WardwrightError(Exception):
     404
     """
 
-    def __init__(self, code: str, message: str, *, place: Place | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        place: Place | None = None,
+        hint: str | None = None,
+        said: Said | None = None,
+    ) -> None:
         self.row = CODES[code]
         self.code = code
         self.message = message
         self.place = place
         self.hint = hint
+        self.said = said
+        """Set where a rule refused."""
         super().__init__(message)
 
     @property
@@ -167,3 +194,8 @@ class WardwrightError(Exception):
         """Whether the same request may fare better later: what is not retryable is answered so that SDKs stop."""
         status = self.row.status
         return status in (408, 429) or (status >= 500 and self.row.fault in (Fault.UPSTREAM, Fault.US))
+
+    def worth_retrying(self, retry_after_s: int | None) -> bool:
+        """Whether a client should try again by itself, given the wait it is told. SDKs ignore waits past a minute and
+        come back after their own, much shorter ones."""
+        return self.retryable and (retry_after_s is None or retry_after_s <= RETRY_WAIT_S_MAX)

@@ -1,1 +1,1 @@
-"""State over time, with the time given: deadlines, breakers, later budgets and windows. Pure."""
+"""State over time, with the time given: deadlines, breakers, budgets and their windows. Pure."""

@@ -32,18 +32,19 @@ import msgspec
 from wardwright.contracts.policy import (
     Annotate,
     Drop,
-    Hold,
     InjectReminder,
     Reroute,
     RestrictRoutes,
     RetryWithReminder,
     Rewrite,
     effect_of,
+    hold_of,
 )
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy, changes, overlap, share_a_channel
 from wardwright.policy.conditions import boxes
+from wardwright.policy.decision import Retrying
 from wardwright.policy.patterns import sample
 from wardwright.policy.regions import box_covers
 
@@ -101,7 +102,7 @@ def _finding(
 def _alone(rule: Compiled) -> Iterator[Finding]:
     if rule.boxes == ():
         yield _finding("P01", f"`{rule.name}` can never fire: its condition contradicts itself", rule)
-    elif not rule.patterns and changes(rule.rule) and boxes(rule.node, holds=False) == []:
+    elif not rule.channels and changes(rule.rule) and boxes(rule.node, holds=False) == []:
         yield _finding(
             "P02", f"`{rule.name}` always fires", rule, hint="add a `when`, or accept that every call meets it"
         )
@@ -114,7 +115,7 @@ def _alone(rule: Compiled) -> Iterator[Finding]:
 def _held(rule: Compiled) -> Iterator[Finding]:
     if not rule.patterns:
         return
-    hold = rule.rule.hold or Hold()
+    hold = hold_of(rule.rule)
     if hold.mode == "exact" and not all(pattern.bounded for pattern in rule.patterns):
         message = (
             f"`{rule.name}` may hold text until its cap of {hold.chars_max:,} characters: a match has no longest length"
@@ -124,6 +125,9 @@ def _held(rule: Compiled) -> Iterator[Finding]:
     if stops and hold.mode == "pass":
         message = f"`{rule.name}` is to stop the answer, and `mode: pass` releases what it finds before it is found"
         yield _finding("P10", message, rule, hint="use `mode: exact`")
+    if hold.mode == "exact" and any(isinstance(action, Retrying) for action in rule.rule.then):
+        message = f"text before what `{rule.name}` finds may have left, and the answer then ends instead of a retry"
+        yield _finding("P10", message, rule, hint="use `mode: full`, or a unit with `mode: boundary`", severity="note")
     if changes(rule.rule) and hold.on_cap == "release_and_flag" and hold.mode != "pass":
         message = f"past its cap `{rule.name}` releases text that it could not judge"
         yield _finding("P16", message, rule, hint="use `on_cap: fail_closed`")
@@ -205,7 +209,8 @@ def _subsumed(rules: Sequence[Compiled]) -> Iterator[Finding]:
             if rule is other or rule.rule.then != other.rule.then or other.rule.priority < rule.rule.priority:
                 continue
             if (
-                (rule.rule.match, rule.rule.on) != (other.rule.match, other.rule.on)
+                (rule.rule.match, rule.rule.expect, rule.rule.on)
+                != (other.rule.match, other.rule.expect, other.rule.on)
                 or not rule.boxes
                 or other.boxes is None
             ):

@@ -21,44 +21,58 @@ from typing import Final
 
 import msgspec
 
+from wardwright.contracts.budget import Declared
 from wardwright.contracts.decode import Located
 from wardwright.contracts.policy import (
     Action,
     ActionName,
+    Alternative,
     Annotate,
     Block,
+    Channel,
     Comparison,
     Condition,
     Either,
     Every,
     InjectReminder,
+    JsonExpectation,
     Leaf,
     MacroUse,
     Negation,
     PolicyContract,
+    Requirement,
     RetryWithReminder,
     Rewrite,
     Rule,
     State,
     Value,
+    XmlExpectation,
     effect_of,
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
-from wardwright.contracts.wording import either
+from wardwright.contracts.wording import either, shown_key
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.policy import budget_fields
+from wardwright.policy.answer_schema import Schema, SchemaRefused
+from wardwright.policy.answer_schema import admit as admit_schema
 from wardwright.policy.arbiter import RANKS, arbitrate, competes
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
-from wardwright.policy.decision import Decision, Fired, Proposal
+from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
+from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
 from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.recalling import declared, in_strata, kept_by_label, read_by, unkept, with_recalled
 from wardwright.policy.regions import Box, meet
+from wardwright.policy.requirements import Required, required
 from wardwright.policy.strata import MACHINE, MEASURES, STATE, Recalled, recalled_field
 
 INDETERMINATE_CODE: Final = "policy_indeterminate"
 """The code and label of a rule that could not be told."""
+
+TEXT: Final = Channel(channel="text")
+"""What `expect` judges where its rule does not say."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +90,14 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Fields that its condition reads."""
     patterns: tuple[Pattern, ...]
     """What it searches its channels for; empty where it does not search."""
+    expecting: Expecting | None
+    """What its channels must be as wholes; None where it expects nothing."""
     proposals: tuple[Proposal, ...]
     """When it fires."""
     untold: tuple[Proposal, ...]
     """When it cannot be told."""
+    after: tuple[Proposal, ...]
+    """When it fires and its retries are spent; empty where it asks for none."""
     alone: Decision
     """What is decided when it fires and no other rule says anything."""
     boxes: tuple[Box, ...] | None
@@ -92,6 +110,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def place(self) -> Place:
         return self.document.place(self.path)
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What it searches or judges."""
+        return self.rule.on or ((TEXT,) if self.expecting is not None else ())
 
     @property
     def shadow(self) -> bool:
@@ -114,7 +137,8 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True):
     wants: tuple[Recalled, ...]
     """What must be recalled before they are asked: all that has changed since the stratum before."""
     plain: tuple[tuple[Check, Compiled], ...]
-    searching: tuple[Compiled, ...]
+    looking: tuple[Compiled, ...]
+    """Those that look at channels."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +153,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     reads: Mapping[str, frozenset[str]]
     """By phase, what its rules read: facts need hold nothing else."""
     plain: Mapping[str, tuple[tuple[Check, Compiled], ...]]
-    """By phase, the rules that search nothing, each behind its check: the loop over them is the hot path."""
+    """By phase, the rules that look at no channel, each behind its check: the loop over them is the hot path."""
     strata: Mapping[str, tuple[Stratum, ...]]
     """By phase, for those phases alone whose rules read the past."""
     recalled: tuple[Recalled, ...]
@@ -138,6 +162,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """By label that is counted anywhere, the fields that its events carry."""
     keeping: frozenset[str]
     """Phases whose checks keep something in the snapshot, such as a text case folded."""
+    budgets: tuple[Declared, ...] = ()
+    """Every budget that counts a call, by policy."""
 
     def of(self, phase: str) -> tuple[Compiled, ...]:
         return self.rules.get(phase, ())
@@ -145,6 +171,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def searching(self, phase: str) -> Iterator[Compiled]:
         """The rules that search channels."""
         return (rule for rule in self.of(phase) if rule.patterns)
+
+    def expecting(self, phase: str) -> Iterator[Compiled]:
+        """The rules that judge whole channels."""
+        return (rule for rule in self.of(phase) if rule.expecting is not None)
 
     def every(self) -> Iterator[Compiled]:
         for rules in self.rules.values():
@@ -158,19 +188,26 @@ def compile_policies(
     enforceable: frozenset[tuple[str, ActionName]] | None = None,
     measures: frozenset[str] = MEASURES,
     detectors: Mapping[str, Detector] = DETECTORS,
+    budgets: bool = True,
 ) -> Policy:
     """Raises ContractErrors with all that is wrong.
 
     `enforceable` are the pairs of phase and action that the caller can carry out; None: all that the phases allow.
-    `measures` are those of declared state that it can supply; where it supplies none, machines are refused too.
+    `measures` are those of declared state that it can supply, and without any it supplies no machines; `budgets`:
+    whether it keeps declared budgets.
     """
     found = sorted(documents, key=lambda document: document.value.name)
     by_name = {phase.name: phase for phase in phases}
     errors: list[WardwrightError] = []
     rules: list[Compiled] = []
     for document in found:
-        compiler = _Compiler(document, by_name, enforceable, measures, detectors, errors)
+        known = budget_fields.with_budgets(by_name, document.value.budgets)
+        compiler = _Compiler(document, known, enforceable, measures, detectors, errors)
         rules.extend(compiler.rules())
+        if document.value.budgets and not budgets:
+            message = f"this build keeps no budgets, and `{document.value.name}` declares them"
+            errors.append(WardwrightError("policy_unenforceable", message, place=document.place("budgets")))
+    errors.extend(budget_fields.clashes(found))
     recalled = declared(found, errors)
     grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
     errors.extend(unkept(rules, recalled, by_name))
@@ -179,18 +216,25 @@ def compile_policies(
     errors.extend(_echoes(rules))
     if errors:
         raise ContractErrors(in_order(errors))
+    counted = budget_fields.declared(found)
     keeps = kept_by_label(recalled.values())
+    known = budget_fields.with_budgets(by_name, (one.budget for one in counted))
     return Policy(
         names=tuple(document.value.name for document in found),
-        phases={name: with_recalled(phase, recalled.values()) for name, phase in by_name.items()},
+        phases={name: with_recalled(phase, recalled.values()) for name, phase in known.items()},
         rules=grouped,
         reads={name: read_by(some, recalled, keeps) for name, some in grouped.items()},
-        plain={name: tuple((rule.check, rule) for rule in some if not rule.patterns) for name, some in grouped.items()},
+        plain={name: _plain(some) for name, some in grouped.items()},
         strata={name: some for name, some in strata.items() if len(some) > 1 or any(one.wants for one in some)},
         recalled=tuple(recalled[field] for field in sorted(recalled)),
         keeps=keeps,
+        budgets=counted,
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
+
+
+def _plain(rules: Iterable[Compiled]) -> tuple[tuple[Check, Compiled], ...]:
+    return tuple((rule.check, rule) for rule in rules if not rule.patterns and rule.expecting is None)
 
 
 def _strata(
@@ -199,8 +243,8 @@ def _strata(
     for some, wants in in_strata(rules, recalled, phase, errors):
         yield Stratum(
             wants=wants,
-            plain=tuple((rule.check, rule) for rule in some if not rule.patterns),
-            searching=tuple(rule for rule in some if rule.patterns),
+            plain=_plain(some),
+            looking=tuple(rule for rule in some if rule.patterns or rule.expecting is not None),
         )
 
 
@@ -249,6 +293,7 @@ class _Compiler:
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
         patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        expecting = self._expecting(rule, phase, f"{path}.expect")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
         node: Node = AllOf((*parts, *(Inverse(one) for one in exempts))) if exempts else parts[0] if parts else ALWAYS
@@ -265,9 +310,11 @@ class _Compiler:
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
             patterns=patterns,
+            expecting=expecting,
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
+            after=self._after(rule),
             boxes=None if found is None else tuple(found),
         )
 
@@ -295,6 +342,11 @@ class _Compiler:
             Proposal(action=action, policy=self._policy.name, priority=rule.priority, rule=rule.id)
             for action in actions
         )
+
+    def _after(self, rule: Rule) -> tuple[Proposal, ...]:
+        if not any(isinstance(action, Retrying) for action in rule.then):
+            return ()
+        return self._proposals(rule, rule.after_retries or (Block(),))
 
     def _untold(self, rule: Rule, phase: Phase, path: str) -> tuple[Proposal, ...]:
         denies = "block" in phase.actions and self._can(phase, "block")
@@ -344,6 +396,62 @@ class _Compiler:
             except PatternRefused as refused:
                 self._refuse("policy_pattern", refused.reason, path, refused.fix)
 
+    # Judging whole answers
+
+    def _expecting(self, rule: Rule, phase: Phase, path: str) -> Expecting | None:
+        if rule.expect is None:
+            return None
+        if not phase.whole:
+            whole = [one.name for one in self._phases.values() if one.whole]
+            hint = f"the phase {either(whole)} has whole answers" if whole else None
+            self._refuse("policy_field", f"there is no whole answer in the phase `{phase.name}`", path, hint)
+            return None
+        match rule.expect:
+            case XmlExpectation(root=root, fenced=fenced):
+                return XmlExpecting(root, fenced)
+            case JsonExpectation(any_of=alternatives, fenced=fenced):
+                forms = [self._form(one, f"{path}.any_of[{index}]") for index, one in enumerate(alternatives)]
+                return JsonExpecting(tuple(forms), fenced)
+
+    def _form(self, one: Alternative, path: str) -> Form:
+        where = [self._required(each, f"{path}.where[{index}]") for index, each in enumerate(one.where)]
+        return Form(
+            one.name, self._schema(one.schema, f"{path}.schema"), tuple(one for one in where if one is not None)
+        )
+
+    def _schema(self, text: str | None, path: str) -> Schema | None:
+        if text is None:
+            return None
+        try:
+            return admit_schema(text)
+        except SchemaRefused as refused:
+            inside = "".join(f"[{step}]" if isinstance(step, int) else f".{shown_key(step)}" for step in refused.path)
+            self._refuse(refused.code, refused.reason, path + inside, refused.fix)
+            return None
+
+    def _required(self, requirement: Requirement, path: str) -> Required | None:
+        """A requirement's operands are compared as the JSON value that they meet, whatever its type."""
+        comparison, op = requirement.test, requirement.test.op
+        values = self._values(comparison)
+        detector = self._detector(str(values[0]), path) if op == "detector" else None
+        if op == "detector" and detector is None:
+            return None
+        test = Comparing(
+            op=op,
+            type="text",
+            values=values,
+            ignore_case=comparison.ignore_case,
+            patterns=tuple(self._admitted(map(str, values), comparison.ignore_case, path)) if op == "regex" else (),
+            detector=detector,
+        )
+        return required(requirement, test)
+
+    def _detector(self, name: str, path: str) -> Detector | None:
+        detector = self._detectors.get(name)
+        if detector is None:
+            self._refuse("policy_field", f"there is no detector `{name}`", path, did_you_mean(name, self._detectors))
+        return detector
+
     # Conditions
 
     def _node(self, condition: Condition, phase: Phase, path: str) -> Node:
@@ -378,10 +486,8 @@ class _Compiler:
         values = tuple(self._value(value, item, leaf.field, path) for value in self._values(leaf.test))
         detector = None
         if op == "detector":
-            detector = self._detectors.get(str(values[0]))
+            detector = self._detector(str(values[0]), path)
             if detector is None:
-                hint = did_you_mean(str(values[0]), self._detectors)
-                self._refuse("policy_field", f"there is no detector `{values[0]}`", path, hint)
                 return ALWAYS
         test = Comparing(
             op=op,
@@ -401,10 +507,12 @@ class _Compiler:
         field = phase.field(name)
         if field is None:
             elsewhere = [other.name for other in self._phases.values() if other.field(name) is not None]
-            hint = did_you_mean(name, phase.names())
+            message, hint = f"the phase `{phase.name}` has no field `{name}`", did_you_mean(name, phase.names())
             if elsewhere:
                 hint = f"the phase {either(elsewhere)} has it"
-            self._refuse("policy_field", f"the phase `{phase.name}` has no field `{name}`", path, hint)
+            else:
+                message, hint = budget_fields.unknown(name, phase) or (message, hint)
+            self._refuse("policy_field", message, path, hint)
         return field
 
     def _state(self, name: str, path: str) -> Field | None:
@@ -463,6 +571,11 @@ def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision
 def changes(rule: Rule) -> bool:
     """Whether a rule can change a call, rather than only speak of it."""
     return any(RANKS[effect_of(action)] > 0 for action in rule.then)
+
+
+def withholds(rule: Compiled) -> bool:
+    """Whether nothing of an answer may leave before this rule has judged the whole of it."""
+    return rule.expecting is not None and not rule.shadow and changes(rule.rule)
 
 
 # Between rules

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
+from wardwright.kernel import canonical
 from wardwright.policy.operators import OPERATORS, Check, Comparing, quantified
 from wardwright.policy.phases import Facts, View
 from wardwright.policy.regions import BOXES_MAX, Box, Region, complement, product
@@ -46,6 +47,8 @@ class Inverse(msgspec.Struct, frozen=True):
 
 Node: TypeAlias = Compared | AllOf | AnyOf | Inverse
 
+KEY_CHARS: Final = 16
+
 ALWAYS: Final = AllOf(())
 """The condition of a rule that has none."""
 
@@ -78,6 +81,13 @@ def leaves(node: Node) -> Iterator[Compared]:
             yield from leaves(node.part)
         case _:
             assert_never(node)
+
+
+def key_of(leaf: Compared) -> str:
+    """What tells one comparison from all others, in every policy and version: 16 hex characters."""
+    test = leaf.test
+    said = (leaf.field, leaf.over, test.op, test.type, test.values, test.ignore_case)
+    return canonical.digest(said).removeprefix("sha256:")[:KEY_CHARS]
 
 
 def cost(node: Node) -> int:
@@ -172,6 +182,10 @@ def _weigh_parts(parts: tuple[Node, ...], facts: Facts, view: View, untold: list
 
 def _weigh_leaf(leaf: Compared, facts: Facts, view: View, untold: list[Untold]) -> bool | None:
     why = facts.unavailable.get(leaf.field)
+    if why is not None and facts.told:
+        held = facts.told.get(key_of(leaf))
+        if held is not None:
+            return held
     if why is None:
         try:
             return leaf.check(view)
@@ -183,6 +197,14 @@ def _weigh_leaf(leaf: Compared, facts: Facts, view: View, untold: list[Untold]) 
             why = f"is no {leaf.test.type}"
     untold.append(Untold(leaf.field, why))
     return None
+
+
+def holds(leaf: Compared, view: View) -> bool:
+    """Whether one comparison can be told and holds."""
+    try:
+        return leaf.check(view)
+    except (KeyError, TimeoutError, TypeError):
+        return False
 
 
 # For analysis

@@ -5,7 +5,7 @@ Members stand in alphabetical order and hold canonical values only.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -24,14 +24,19 @@ from wardwright.contracts.policy import (
     effect_of,
 )
 
+Retrying: TypeAlias = Retry | RetryWithReminder | Reroute
+"""Actions that end an attempt and make another."""
+
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule found, in characters of a channel's original text."""
 
     channel: str
+    """Where it was found."""
     end: int
     """Behind the last character."""
     start: int
+    """Its first character."""
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,9 +103,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(one.action for one in self.kept if isinstance(one.action, Transform | InjectReminder))
 
     @property
-    def retries(self) -> tuple[Retry | RetryWithReminder | Reroute, ...]:
+    def retries(self) -> tuple[Retrying, ...]:
         """Why the attempt is made again; their reminders are combined."""
-        return tuple(one.action for one in self.kept if isinstance(one.action, Retry | RetryWithReminder | Reroute))
+        return tuple(one.action for one in self.kept if isinstance(one.action, Retrying))
 
     @property
     def alerts(self) -> tuple[tuple[Proposal, Alert], ...]:

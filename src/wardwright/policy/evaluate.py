@@ -43,22 +43,28 @@ class Armed(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span] | None = None) -> Decision:
+class Unsearched(msgspec.Struct, frozen=True):
+    """A rule's search that came to no end; the text says why."""
+
+    why: str
+
+
+def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | Unsearched] | None = None) -> Decision:
     """What the rules of a phase decide.
 
-    `found` are spans by the names of rules that search a channel and found something; without one such a rule is
-    silent.
+    `found` are spans by the names of rules that look at channels: what a searching rule found, or what is not as an
+    expecting rule wants it. Without one such a rule is silent.
     """
     view: View = dict(facts.known) if phase in policy.keeping else cast(View, facts.known)
     spoke: list[Spoke] = []
     _ask(policy.plain.get(phase, ()), facts, view, spoke)
     if found:
-        _ask_searching(policy.searching(phase), facts, view, found, spoke)
+        _ask_channels((*policy.searching(phase), *policy.expecting(phase)), facts, view, found, spoke)
     return _decided(spoke)
 
 
 def decide_recalling(
-    policy: Policy, phase: str, facts: Facts, recall: Recall, found: Mapping[str, Span] | None = None
+    policy: Policy, phase: str, facts: Facts, recall: Recall, found: Mapping[str, Span | Unsearched] | None = None
 ) -> tuple[Decision, Facts]:
     """As `decide`, where rules read the past: `recall` supplies it, stratum by stratum.
 
@@ -76,7 +82,7 @@ def decide_recalling(
             facts = Facts({**facts.known, **more.known}, {**facts.unavailable, **more.unavailable})
         _ask(stratum.plain, facts, view, spoke)
         if found:
-            _ask_searching(stratum.searching, facts, view, found, spoke)
+            _ask_channels(stratum.looking, facts, view, found, spoke)
     return _decided(spoke), facts
 
 
@@ -97,14 +103,19 @@ def _ask(plain: Iterable[tuple[Check, Compiled]], facts: Facts, view: View, spok
             spoke.append((rule, untold, None))
 
 
-def _ask_searching(
-    rules: Iterable[Compiled], facts: Facts, view: View, found: Mapping[str, Span], spoke: list[Spoke]
+def _ask_channels(
+    rules: Iterable[Compiled], facts: Facts, view: View, found: Mapping[str, Span | Unsearched], spoke: list[Spoke]
 ) -> None:
+    """Ask the rules for which something was found."""
     for rule in rules:
         if rule.name in found:
+            came = found[rule.name]
             held, untold = told(rule, facts, view)
             if held is not False:
-                spoke.append((rule, untold, found[rule.name]))
+                if isinstance(came, Unsearched):
+                    spoke.append((rule, (*untold, came.why), None))
+                else:
+                    spoke.append((rule, untold, came))
 
 
 def _labels(spoke: Iterable[Spoke]) -> tuple[str, ...]:
@@ -148,6 +159,15 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
             (shadow if rule.shadow else proposals).extend(rule.untold)
             reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=rule.shadow, unknown=untold))
     return Armed(rules=tuple(armed), decision=arbitrate(proposals, shadow, reasons))
+
+
+def awaited(policy: Policy, phase: str, facts: Facts) -> tuple[Compiled, ...]:
+    """Which expecting rules of a phase will judge the answer; where one of them `withholds`, it waits for them.
+
+    A rule whose condition cannot be told yet is among them. Before the answer, give what it will hold as unavailable.
+    """
+    view: View = dict(facts.known)
+    return tuple(rule for rule in policy.expecting(phase) if told(rule, facts, view)[0] is not False)
 
 
 def told(rule: Compiled, facts: Facts, view: View) -> tuple[bool | None, tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """The examples of a policy, run: what must fire fires, what must stay silent does, and near misses are made.
 
-An example gives fields of its rule's phase and, for rules that search, what a channel carries. Fields that it leaves
-out are absent. The whole text is searched as the stream's rules would search it.
+An example gives fields of its rule's phase and, for rules that search or expect, what a channel carries. Fields that it
+leaves out are absent. The whole text is searched as the stream's rules would search it, and judged as an answer's would
+be; the arguments of a tool are those of a call of a tool that the rule names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, leaves
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import told
+from wardwright.policy.expectation import Verdict
 from wardwright.policy.operators import OPERATORS, Comparing
 from wardwright.policy.patterns import searcher
 from wardwright.policy.phases import Fact, Phase, checked
@@ -126,6 +128,15 @@ def found_in(rule: Compiled, texts: Mapping[str, str]) -> Span | None:
     return None
 
 
+def unmet_in(rule: Compiled, texts: Mapping[str, str]) -> Verdict | None:
+    """The first of some whole texts by channel that is not as an expecting rule wants it."""
+    assert rule.expecting is not None
+    for channel in dict.fromkeys(channel.channel for channel in rule.channels):
+        if channel in texts and not (verdict := rule.expecting.judge(texts[channel])).met:
+            return verdict
+    return None
+
+
 def _came(
     rule: Compiled, phase: Phase, facts: Iterable[ExampleFact]
 ) -> tuple[Literal["fires", "silent", "indeterminate"], tuple[str, ...]]:
@@ -139,6 +150,8 @@ def _came(
     if held is None:
         return "indeterminate", untold
     if held and rule.patterns and found_in(rule, texts) is None:
+        held = False
+    if held and rule.expecting is not None and unmet_in(rule, texts) is None:
         held = False
     return ("fires" if held else "silent"), ()
 

@@ -32,9 +32,11 @@ from wardwright.contracts.policy import (
     Transform,
     Transition,
     effect_of,
+    hold_of,
 )
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiler import Compiled, Policy, withholds
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
+from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS
 from wardwright.policy.strata import Recalled
 
@@ -77,7 +79,7 @@ def _rule(compiled: Compiled, policy: Policy) -> RuleWords:
         otherwise=_otherwise(compiled),
         why=rule.why,
         owner=rule.owner or compiled.document.value.owner,
-        reads=tuple(sorted({*compiled.reads, *(channel.channel for channel in rule.on)})),
+        reads=tuple(sorted({*compiled.reads, *(channel.channel for channel in compiled.channels)})),
         effects=tuple(effect_of(action) for action in rule.then),
         past=tuple(recalled_words(one) for one in policy.recalled if one.field in compiled.reads),
     )
@@ -90,7 +92,9 @@ def sentence(compiled: Compiled) -> str:
     after = ""
     if any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then):
         after = f"; when that is spent, {actions(rule.after_retries) if rule.after_retries else 'refuse the answer'}"
-    held = "".join(f"; hold back {_hold(hold)}" for hold in [rule.hold or Hold()] if rule.match is not None)
+    held = "".join(f"; hold back {_hold(hold)}" for hold in [hold_of(rule)] if rule.match is not None)
+    if withholds(compiled):
+        held = "; hold back the whole answer until it is judged"
     return f"{_when(compiled)}: {actions(rule.then)}{after}{held}{shadow}."
 
 
@@ -100,6 +104,10 @@ def _when(compiled: Compiled) -> str:
         found = _or(f"`{text}`" for text in _sought(compiled, rule.match))
         case = " in any case" if rule.match.ignore_case else ""
         parts.append(f"When {_or(map(_channel, rule.on))} shows {found}{case}")
+    if compiled.expecting is not None:
+        judged, last = [_channel(one) for one in compiled.channels], compiled.channels[-1].channel
+        verb = "are" if last == "tool_arguments" else "is"
+        parts.append(f"When {_or(judged)} {verb} not {expected(compiled.expecting)}")
     conditions, exceptions = _split(compiled)
     if conditions is not None:
         parts.append(("where " if parts else "Where ") + words(conditions))
@@ -230,6 +238,33 @@ def _transition(one: Transition) -> str:
     return f"`{one.on}` leads from `{one.origin}` to `{one.to}`{times}"
 
 
+# Expectations
+
+
+def expected(expecting: Expecting) -> str:
+    """What an answer must be, in words.
+
+    >>> expected(XmlExpecting(root="report", fenced="refuse"))
+    'well-formed XML with the root `report`'
+    """
+    fence = " (a code fence around it aside)" if expecting.fenced == "accept" else ""
+    match expecting:
+        case XmlExpecting(root=root):
+            return "well-formed XML" + (f" with the root `{root}`" if root is not None else "") + fence
+        case JsonExpecting(forms=()):
+            return f"JSON{fence}"
+        case JsonExpecting(forms=forms):
+            return f"JSON{fence} in the form {_or(map(_form, forms))}"
+        case _:
+            assert_never(expecting)
+
+
+def _form(form: Form) -> str:
+    parts = ["its schema"] if form.schema is not None else []
+    parts += [f"{f'`{one.pointer}`' if one.pointer else 'it'} {one.said}" for one in form.where]
+    return f"`{form.name}`" + (f" ({' and '.join(parts)})" if parts else "")
+
+
 # Actions
 
 
@@ -307,7 +342,8 @@ def _hold(hold: Hold) -> str:
     if hold.mode == "pass":
         return what
     cap = "then refuse" if hold.on_cap == "fail_closed" else "then release and say so"
-    return f"{what}, at most {hold.chars_max:,} characters for {hold.age_ms_max:,} ms, {cap}"
+    age = "" if hold.age_ms_max is None else f" for {hold.age_ms_max:,} ms"
+    return f"{what}, at most {hold.chars_max:,} characters{age}, {cap}"
 
 
 def _otherwise(compiled: Compiled) -> str:

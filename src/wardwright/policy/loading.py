@@ -22,9 +22,12 @@ def load(
     enforceable: frozenset[tuple[str, ActionName]] | None = None,
     measures: frozenset[str] = MEASURES,
     detectors: Mapping[str, Detector] = DETECTORS,
+    budgets: bool = True,
 ) -> Policy:
     """Compile policies and run their examples. Raises ContractErrors; the members are those of `compile_policies`."""
-    policy = compile_policies(documents, phases, enforceable=enforceable, measures=measures, detectors=detectors)
+    policy = compile_policies(
+        documents, phases, enforceable=enforceable, measures=measures, detectors=detectors, budgets=budgets
+    )
     failed = [case.error() for case in examples.run(policy) if not case.passed]
     if failed:
         raise ContractErrors(failed)

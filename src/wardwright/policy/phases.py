@@ -48,8 +48,11 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """What rules here may propose."""
     channels: tuple[str, ...] = ()
     """What `match` may look at; empty where there is nothing to search."""
-    live: bool = False
-    """Channels are searched while they are written: what is found is not known when conditions are weighed."""
+    whole: bool = False
+    """Its channels are complete, so that `expect` may judge them."""
+    budgets: Literal["none", "before", "after"] = "none"
+    """What rules here know of declared budgets: `before` the call, with what calls in flight have reserved; `after`
+    it, what ended calls used, this one among them."""
 
     def field(self, name: str) -> Field | None:
         """The field of this name, of an open family too."""
@@ -70,6 +73,8 @@ class Facts(msgspec.Struct, frozen=True):
     known: Mapping[str, Fact]
     unavailable: Mapping[str, str] = {}
     """Why a field that should be known is not."""
+    told: Mapping[str, bool] = {}
+    """Of fields that are unavailable because their text was not kept: comparisons, by key, and whether they held."""
 
 
 def misfit(field: Field, value: object) -> str | None:

@@ -102,7 +102,7 @@ def in_strata(
 
     Whatever changes a thing of the past is decided in earlier strata than whoever reads it, so it is recalled once.
     """
-    found = levels(rules, recalled, live=phase.live)
+    found = levels(rules, recalled, live=bool(phase.channels) and not phase.whole)
     match found:
         case Circle(rule=name, field=field):
             message = f"`{name}` reads `{field}`, which its own labels lead to"

@@ -12,10 +12,14 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from wardwright.calls.facts import variant_of
-from wardwright.calls.receipt import Receipt
+from wardwright.calls.governance import Governance, govern
+from wardwright.calls.receipt import Contract, Receipt
+from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import Closure, restored
 from wardwright.contracts.model import ModelContract
+from wardwright.contracts.policy import PolicyContract
 from wardwright.kernel.errors import WardwrightError
+from wardwright.rehearsal.rulings import again
 from wardwright.routing.graph import resolve
 from wardwright.routing.plan import Plan
 from wardwright.routing.planner import plan
@@ -43,31 +47,63 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 def replay(receipt: Receipt, load: Load) -> Replay:
     """Decide again what the receipt says was decided."""
     contract, facts = receipt.contract, receipt.facts
-    if contract is None or facts is None or receipt.plan is None:
+    if contract is None or (receipt.plan is None and not receipt.policy):
         why = f"the call was refused ({receipt.error}) before its route was decided"
         return Replay(receipt=receipt.receipt, verdict="undecided", why=why)
     try:
-        models = _models(contract.closure, load)
+        closure = msgspec.json.decode(_loaded(contract.closure, load), type=Closure)
+        models = _models(closure, load)
         route = resolve(contract.name, models)
+        governance = _governance(contract, closure, load)
     except (WardwrightError, msgspec.MsgspecError) as error:
         return Replay(receipt=receipt.receipt, verdict="unknown", why=str(error))
-    again = plan(route, facts)
-    differences = list(_differences(receipt.plan, again))
-    variant = variant_of(models[contract.name], contract.digest, facts.conversation)
-    drawn = None if variant is None or receipt.request.kind != "chat" else variant.name
-    if drawn != contract.variant:
-        differences.append(f"the prompt variant comes out as {drawn or 'none'}, not {contract.variant or 'none'}")
+    differences: list[str] = []
+    decided: Plan | None = None
+    if governance is not None:
+        differences += _ruled_otherwise(receipt, governance)
+    if facts is not None and receipt.plan is not None:
+        decided = plan(route, facts)
+        differences += _differences(receipt.plan, decided)
+        variant = variant_of(models[contract.name], contract.digest, facts.conversation)
+        drawn = None if variant is None or receipt.request.kind != "chat" else variant.name
+        if drawn != contract.variant:
+            differences.append(f"the prompt variant comes out as {drawn or 'none'}, not {contract.variant or 'none'}")
+    for replanned in receipt.replans:
+        differences += _differences(replanned.plan, plan(route, replanned.facts))
     return Replay(
         differences=tuple(differences),
-        plan=again,
+        plan=decided,
         receipt=receipt.receipt,
         verdict="different" if differences else "reproduced",
     )
 
 
-def _models(closure_digest: str, load: Load) -> dict[str, ModelContract]:
+def _governance(contract: Contract, closure: Closure, load: Load) -> Governance | None:
+    """The rules that were asked. Raises WardwrightError for a policy that is not stored here, or loads no longer."""
+    documents = []
+    for name, digest in closure.policies:
+        if name in contract.policies:
+            policy = restored(_loaded(digest, load))
+            assert isinstance(policy, PolicyContract)
+            documents.append(Located(policy, name))
+    return govern(documents)
+
+
+def _ruled_otherwise(receipt: Receipt, governance: Governance) -> list[str]:
+    found = []
+    for ruling, decision in again(receipt.policy, governance):
+        if decision != ruling.decision:
+            where = ruling.phase if ruling.attempt is None else f"{ruling.phase} of attempt {ruling.attempt + 1}"
+            found.append(
+                f"the rules of the phase {where} come out as {decision.effect}, not {ruling.decision.effect}"
+                if decision.effect != ruling.decision.effect
+                else f"the rules of the phase {where} give other reasons"
+            )
+    return found
+
+
+def _models(closure: Closure, load: Load) -> dict[str, ModelContract]:
     """Every contract that took part, by name. Raises WardwrightError for one that is not stored here."""
-    closure = msgspec.json.decode(_loaded(closure_digest, load), type=Closure)
     models: dict[str, ModelContract] = {}
     for name, digest in closure.models:
         contract = restored(_loaded(digest, load))

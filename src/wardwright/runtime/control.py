@@ -18,7 +18,16 @@ from wardwright.contracts import activation
 from wardwright.contracts.activation import Activations, Fact, History
 from wardwright.contracts.check import check
 from wardwright.contracts.decode import Located
-from wardwright.contracts.digest import Closure, canonical, closure, digest, restored
+from wardwright.contracts.digest import (
+    Closure,
+    Contract,
+    canonical,
+    closure,
+    digest,
+    governing,
+    reach,
+    restored,
+)
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean
@@ -32,6 +41,7 @@ from wardwright.kernel import canonical as canonical_json
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
 from wardwright.runtime.library import Library
+from wardwright.runtime.policies import Policies
 from wardwright.runtime.upstreams import Upstreams
 
 ANSWER_S: Final = 30.0
@@ -74,6 +84,7 @@ class Control:
         self._secret_luck = secret_luck
         self._store = store
         self._load_tokenizer = load_tokenizer
+        self._policies = Policies(store)
         self._upstreams = upstreams
         self._writer = writer
 
@@ -91,6 +102,7 @@ class Control:
             elif record.kind == keys.REVOKED:
                 self._gateway.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
         self.activations = activation.folded(facts)
+        self._policies.restore(self.activations.policies)
 
     def resume(self) -> State:
         """Serve what is active, whatever files hold."""
@@ -102,8 +114,11 @@ class Control:
         library = await self._with_providers(library)
         errors = list(library.errors)
         proposed = {name: one.value for name, one in library.models.items()}
-        found: list[tuple[str, ModelContract | Provider]] = [
+        policies, refused = self._policies.take(library, self._named(proposed))
+        errors.extend(refused)
+        found: list[tuple[str, Contract]] = [
             *((one.file, one.value) for one in library.providers.values()),
+            *((one.file, one.value) for one in policies),
             *((one.file, one.value) for one in library.models.values()),
         ]
         for file, contract in found:
@@ -254,7 +269,7 @@ class Control:
         now = self._clock.now_us()
         self.activations = activation.folded(((now, fact) for fact in facts), self.activations)
 
-    def _keep(self, contract: ModelContract | Provider) -> None:
+    def _keep(self, contract: Contract) -> None:
         key = digest(contract)
         if isinstance(contract, ModelContract):
             if key in self._contracts:
@@ -279,6 +294,11 @@ class Control:
             if history.active is not None
         }
 
+    def _named(self, proposed: Mapping[str, ModelContract]) -> set[tuple[str, ...]]:
+        """The sets of policies that models put together, as they serve or are proposed."""
+        models = self._active_models(self.activations) | dict(proposed)
+        return {governing(reach(name, models), models) for name in models}
+
     def _providers(self) -> dict[str, Provider]:
         return {name: upstream.provider for name, upstream in self._upstreams.by_name.items()}
 
@@ -287,9 +307,12 @@ class Control:
 
         def closure_of(key: str) -> str:
             models = self._active_models(self.activations) | dict(proposed or {}) | {name: self._contract(key)}
-            return self._kept_closure(closure(name, models, self._providers(), self._build))
+            return self._kept_closure(self._closure(name, models))
 
         return closure_of
+
+    def _closure(self, name: str, models: Mapping[str, ModelContract]) -> Closure:
+        return closure(name, models, self._providers(), self._build, self._policies.contracts)
 
     def _kept_closure(self, value: Closure) -> str:
         return self._store.put(canonical_json.encode(value))
@@ -329,11 +352,11 @@ class Control:
     def _version(self, name: str, key: str, models: Mapping[str, ModelContract]) -> Version:
         contract = self._contract(key)
         taking_part = {**models, name: contract}
-        value = closure(name, taking_part, self._providers(), self._build)
         return compile_version(
             contract,
-            closure=self._kept_closure(value),
+            closure=self._kept_closure(self._closure(name, taking_part)),
             digest=key,
+            govern=self._policies.govern,
             models=taking_part,
             upstreams=self._upstreams.by_name,
             load_tokenizer=self._load_tokenizer,

@@ -28,6 +28,7 @@ from wardwright.journal.status import ChainStatus, IndexStatus, JournalStatus, P
 from wardwright.journal.store import Blobs, Index
 from wardwright.journal.verify import Verdict
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.runtime import forgetting
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
@@ -91,6 +92,7 @@ class Offline:
             posture=posture_of(SETTINGS),
             report=self.report,
             tenant_keys=tenant_keys,
+            wheel=Wheel(loop.time()),
             writer=writer,
         )
         self.control = Control(

@@ -121,6 +121,7 @@ class Runtime:
             posture=posture_of(self.settings),
             report=self.report,
             tenant_keys=self.tenant_keys,
+            wheel=self.wheel,
             writer=self.journal.writer,
         )
         if self.settings.capture == "bodies":

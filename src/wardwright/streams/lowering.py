@@ -24,7 +24,8 @@ def lower(rules: Iterable[Compiled]) -> tuple[r.StreamRule, ...]:
 
 def _lowered(compiled: Compiled) -> r.StreamRule:
     rule = compiled.rule
-    hold = rule.hold or c.Hold()
+    hold = c.hold_of(rule)
+    assert hold.chars_max is not None
     return r.StreamRule(
         id=compiled.name,
         on=tuple(_channel(channel) for channel in rule.on),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from wardwright.calls.governance import Governance
 from wardwright.contracts.model import ModelContract, Target, TargetRef
 from wardwright.gateway.catalog import compile_version
 from wardwright.kernel.errors import WardwrightError
@@ -13,17 +14,21 @@ def no_tokenizer(path: str) -> object:
     raise AssertionError(f"nobody asked for {path}")
 
 
-def test_a_model_whose_policies_would_not_be_enforced_does_not_serve() -> None:
+def nothing(names: tuple[str, ...]) -> Governance | None:
+    raise WardwrightError("contract_reference", f"no policy is named `{names[0]}`")
+
+
+def test_a_model_whose_policies_cannot_be_had_does_not_serve() -> None:
     target = Target(name="a", provider="far", model="x", context_window=8192)
     contract = ModelContract(name="m", targets=(target,), route=TargetRef(target="a"), policies=("guard",))
 
-    with pytest.raises(WardwrightError) as caught:
+    with pytest.raises(WardwrightError, match="guard"):
         compile_version(
             contract,
             closure="c",
             digest="d",
+            govern=nothing,
             models={"m": contract},
             upstreams={},
             load_tokenizer=no_tokenizer,  # type: ignore[arg-type]
         )
-    assert caught.value.code == "policy_unenforceable"

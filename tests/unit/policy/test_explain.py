@@ -16,6 +16,7 @@ from wardwright.calls.phases import PHASES
 from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import PolicyContract
 from wardwright.policy import graph
+from wardwright.policy.budget_words import budgets_explained
 from wardwright.policy.compiler import Policy
 from wardwright.policy.explain import explained
 from wardwright.policy.loading import load
@@ -37,6 +38,14 @@ def loaded(*files: Path) -> Policy:
 
 def told(policy: Policy) -> str:
     lines: list[str] = []
+    for budget in budgets_explained(policy):
+        lines += [
+            f"{budget.budget}  (budget)",
+            f"  {budget.sentence}",
+            f"  unclaimed: {budget.otherwise}",
+            f"  why: {budget.why}",
+            "",
+        ]
     for rule in explained(policy):
         lines += [
             f"{rule.rule}  ({rule.phase}, {rule.enforce}, priority {rule.priority})",

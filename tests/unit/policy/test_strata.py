@@ -24,7 +24,7 @@ DOOR = """machines:
     states: {open: {}, shut: {terminal: true}}
     transitions: [{from: open, on: slam, to: shut}]
 """
-LIVE = Phase(name="live", doc="", fields=ANSWER.fields, actions=ANSWER.actions, channels=("text",), live=True)
+WHOLE = Phase(name="whole", doc="", fields=ANSWER.fields, actions=ANSWER.actions, channels=("text",), whole=True)
 
 
 def rules(*some: tuple[str, str], phase: str = "ask") -> str:
@@ -38,7 +38,7 @@ def rules(*some: tuple[str, str], phase: str = "ask") -> str:
 
 def made(*texts: str) -> Policy:
     documents = [document(textwrap.dedent(text), f"p{index}") for index, text in enumerate(texts)]
-    return load(documents, (ASK, ANSWER, LIVE))
+    return load(documents, (ASK, ANSWER, WHOLE))
 
 
 def refused(*texts: str) -> WardwrightError:
@@ -145,13 +145,13 @@ def test_a_rule_that_reads_the_machine_it_moves_is_refused() -> None:
 def test_what_a_search_finds_while_the_answer_is_written_cannot_be_counted_before() -> None:
     text = (
         LEAKS
-        + rules(("{gt: [state.leaks, 3]}", "block"), phase="live")
-        + "- {id: z, phase: live, on: [text], match: {contains: foo}, then: [annotate: leak], why: because}\n"
+        + rules(("{gt: [state.leaks, 3]}", "block"), phase="answer")
+        + "- {id: z, phase: answer, on: [text], match: {contains: foo}, then: [annotate: leak], why: because}\n"
     )
     error = refused(text)
     assert error.message == "`p0/a` reads `state.leaks` before the answer is written in which `p0/z` searches"
 
-    assert strata(made(text.replace("live", "answer")), "answer") == [([], []), (["state.leaks"], ["a"])]
+    assert strata(made(text.replace("answer", "whole")), "whole") == [([], []), (["state.leaks"], ["a"])]
 
 
 # What is declared

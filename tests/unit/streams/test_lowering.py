@@ -104,6 +104,6 @@ def test_what_a_policy_leaves_out_is_as_the_policy_defaults_say() -> None:
     assert (names.on, names.then, names.shadow, names.on_error) == ((Reasoning(),), Block(), True, "release_and_flag")
     assert names.match == Regex("(?i:Heron)|(?i:Osprey)")
     drop = rules["p/drop"]
-    assert (drop.match, drop.then, drop.commit, drop.held_age_ms_max) == (Regex(r"(?:a\+b)"), Drop(), "full", 2000)
+    assert (drop.match, drop.then, drop.commit, drop.held_age_ms_max) == (Regex(r"(?:a\+b)"), Drop(), "full", None)
     assert rules["p/note"].then == Annotate()
     assert rules["p/again"].then == Retry("", retries_max=1)

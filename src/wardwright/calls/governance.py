@@ -1,0 +1,137 @@
+"""What governs one model: its policies compiled, its stream rules admitted. Made when contracts load.
+
+Rule: a policy that cannot be kept is refused here with the place of the rule, never met in a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from wardwright.calls.phases import PHASES, STREAM
+from wardwright.calls.policy_facts import METADATA
+from wardwright.contracts.decode import Located
+from wardwright.contracts.digest import switched_to
+from wardwright.contracts.policy import ActionName, Alert, PolicyContract
+from wardwright.contracts.refusal import ContractErrors
+from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.allowance import Limit, limits_of
+from wardwright.policy.arbiter import RANKS
+from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.conditions import Compared, key_of, leaves
+from wardwright.policy.decision import Retrying
+from wardwright.policy.loading import load
+from wardwright.streams.lowering import lower
+from wardwright.streams.rule import StreamRule
+from wardwright.streams.ruleset import RETRIES_MAX, RuleSet, problems
+
+ENFORCEABLE: Final[frozenset[tuple[str, ActionName]]] = frozenset(
+    (phase.name, action) for phase in PHASES for action in phase.actions
+)
+"""What the gateway carries out: everything that its phases allow."""
+
+ACTS: Final = RANKS["retry"]
+"""From this rank an action ends an attempt or the call."""
+
+WITHHELD: Final = frozenset({"output.text", "output.reasoning"})
+"""Fields beside `text.*` that hold text of the conversation."""
+
+
+class Governance(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules over one model, ready to be asked."""
+
+    by_name: Mapping[str, Compiled]
+    """Rules by `policy/rule`."""
+    comparisons: Mapping[str, tuple[tuple[str, Compared], ...]]
+    """By phase: what its rules compare withheld fields with, by key."""
+    limits: tuple[Limit, ...]
+    """What its budgets allow."""
+    documents: Mapping[str, PolicyContract]
+    """The policies by name."""
+    policy: Policy
+    stream: RuleSet | None
+    """The rules that search answers while they are written; None: there are none."""
+    waits: bool
+    """A rule over whole answers may end them: nothing of one leaves before its end."""
+
+    @property
+    def reads_answers(self) -> bool:
+        """Answers must be taken apart into events: some rule looks at them."""
+        return bool(self.stream or self.policy.of("stream") or self.policy.of("output"))
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """Models that its rules may switch a call to, sorted."""
+        return switched_to(self.policy.names, self.documents)
+
+    @property
+    def sinks(self) -> frozenset[str]:
+        """Where its alerts go."""
+        return frozenset(
+            action.sink for rule in self.policy.every() for action in rule.rule.then if isinstance(action, Alert)
+        )
+
+
+def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
+    """What these policies amount to; None without any. Raises ContractErrors."""
+    found = tuple(documents)
+    if not found:
+        return None
+    policy = load(found, PHASES, enforceable=ENFORCEABLE)
+    by_name = {rule.name: rule for rule in policy.every()}
+    lowered = lower(policy.searching(STREAM.name))
+    errors = [*_unkept(by_name, lowered), *_endless(policy)]
+    if errors:
+        raise ContractErrors(errors)
+    return Governance(
+        by_name=by_name,
+        comparisons={phase.name: _comparisons(policy, phase.name) for phase in PHASES},
+        limits=limits_of(policy.budgets),
+        documents={one.value.name: one.value for one in found},
+        policy=policy,
+        stream=RuleSet(lowered) if lowered else None,
+        waits=any(_waits(rule) for rule in policy.of("output")),
+    )
+
+
+def is_withheld(field: str) -> bool:
+    """Whether a field may hold text of a conversation, which receipts do not keep."""
+    return field.startswith(("text.", METADATA)) or field in WITHHELD
+
+
+def _comparisons(policy: Policy, phase: str) -> tuple[tuple[str, Compared], ...]:
+    found = {key_of(leaf): leaf for rule in policy.of(phase) for leaf in leaves(rule.node) if is_withheld(leaf.field)}
+    return tuple(sorted(found.items(), key=lambda pair: pair[0]))
+
+
+def _waits(rule: Compiled) -> bool:
+    """Whether a rule over whole answers keeps them back until it has spoken."""
+    if rule.shadow or (rule.rule.hold is not None and rule.rule.hold.mode == "pass"):
+        return False
+    return any(RANKS[one.effect] >= ACTS for one in (*rule.proposals, *rule.untold))
+
+
+def _unkept(by_name: Mapping[str, Compiled], lowered: tuple[StreamRule, ...]) -> Iterable[WardwrightError]:
+    for problem in problems(lowered):
+        rule = by_name[problem.rule]
+        message = f"`{problem.rule}`: {problem.reason}"
+        place = rule.document.place(f"{rule.path}.{problem.member}")
+        yield WardwrightError("policy_unenforceable", message, place=place, hint=problem.fix)
+
+
+def _endless(policy: Policy) -> Iterable[WardwrightError]:
+    """Retries past what a call allows, and retries of the stream phase that nothing in the stream asks for."""
+    for rule in policy.every():
+        for index, action in enumerate(rule.rule.then):
+            if not isinstance(action, Retrying):
+                continue
+            place = rule.document.place(f"{rule.path}.then[{index}]")
+            if action.max > RETRIES_MAX:
+                message = f"`{rule.name}` asks for {action.max} retries; a call has {RETRIES_MAX} at most"
+                yield WardwrightError("policy_unenforceable", message, place=place, hint=f"use 1 to {RETRIES_MAX}")
+            if rule.rule.phase == STREAM.name and not rule.patterns:
+                message = f"`{rule.name}` would try again before anything was written"
+                hint = "give it a `match`, or put it into the phase `output`"
+                yield WardwrightError("policy_unenforceable", message, place=place, hint=hint)

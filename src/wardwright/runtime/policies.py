@@ -1,0 +1,104 @@
+"""The policies that serve: the last good version of each, compiled as models put them together.
+
+Rule 1: a policy that cannot be compiled, alone or beside those it governs with, is refused whole; its last good version
+goes on. A model whose policies cannot be had does not serve.
+Rule 2: what was compiled once is compiled: models that name the same policies share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from wardwright.calls.governance import Governance, govern
+from wardwright.contracts.decode import Located
+from wardwright.contracts.digest import digest, restored
+from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.refusal import ContractErrors
+from wardwright.journal.store import Blobs
+from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime.library import Library
+
+COMPILED_MAX: Final = 1024
+"""Sets of policies that are kept compiled."""
+
+
+class Policies:
+    """Belongs to `runtime.control`."""
+
+    def __init__(self, store: Blobs) -> None:
+        self._compiled: dict[tuple[str, ...], Governance | None] = {}
+        """By the digests of the set."""
+        self._located: dict[str, Located[PolicyContract]] = {}
+        self._store = store
+
+    @property
+    def contracts(self) -> dict[str, PolicyContract]:
+        """What serves, by name."""
+        return {name: one.value for name, one in self._located.items()}
+
+    def restore(self, stored: Mapping[str, str]) -> None:
+        """Take up the versions stored last, by name and digest."""
+        for name, key in stored.items():
+            data = self._store.get(key)
+            value = None if data is None else restored(data)
+            if isinstance(value, PolicyContract):
+                self._located[name] = Located(value, f"the stored policy `{name}`")
+
+    def take(
+        self, library: Library, together: Iterable[tuple[str, ...]]
+    ) -> tuple[tuple[Located[PolicyContract], ...], tuple[WardwrightError, ...]]:
+        """Serve the policies of the files from now on; returns those that may, and why the others may not.
+
+        `together` are the sets that models name.
+        """
+        errors: list[WardwrightError] = []
+        good = dict(self._located)
+        changed = {name: one for name, one in library.policies.items() if not self._serves(one.value)}
+        for name, one in sorted(changed.items()):
+            if refused := self._refusals((one,)):
+                errors += refused
+            else:
+                good[name] = one
+        for names in sorted(together):
+            fresh = [name for name in names if name in changed and good.get(name) is changed[name]]
+            found = tuple(good[name] for name in names if name in good)
+            if fresh and len(found) > 1 and (refused := self._refusals(found)):
+                errors += refused
+                for name in fresh:
+                    good.pop(name)
+                    if name in self._located:
+                        good[name] = self._located[name]
+        unchanged = {name: one for name, one in library.policies.items() if name not in changed}
+        passed = {name: one for name, one in changed.items() if good.get(name) is one}
+        for name, one in {**unchanged, **passed}.items():
+            self._located[name] = one  # the same value, or one that was judged: with the places of its file
+        return tuple(one for _, one in sorted({**unchanged, **passed}.items())), tuple(errors)
+
+    def govern(self, names: tuple[str, ...]) -> Governance | None:
+        """What policies of these names amount to. Raises `contract_reference`, and ContractErrors."""
+        missing = [name for name in names if name not in self._located]
+        if missing:
+            raise WardwrightError(
+                "contract_reference", f"no policy is named `{missing[0]}`, and the model waits for it"
+            )
+        return self._governance(tuple(self._located[name] for name in names))
+
+    def _serves(self, policy: PolicyContract) -> bool:
+        served = self._located.get(policy.name)
+        return served is not None and digest(served.value) == digest(policy)
+
+    def _refusals(self, policies: tuple[Located[PolicyContract], ...]) -> tuple[WardwrightError, ...]:
+        try:
+            self._governance(policies)
+        except ContractErrors as refused:
+            return tuple(refused.errors)
+        return ()
+
+    def _governance(self, policies: tuple[Located[PolicyContract], ...]) -> Governance | None:
+        key = tuple(digest(one.value) for one in policies)
+        if key not in self._compiled:
+            if len(self._compiled) >= COMPILED_MAX:
+                self._compiled.clear()
+            self._compiled[key] = govern(policies)
+        return self._compiled[key]
