@@ -24,7 +24,7 @@ from wardwright.limits.history import History
 from wardwright.limits.machines import restrictions
 from wardwright.policy.compiler import Policy
 from wardwright.policy.decision import Decision, Span
-from wardwright.policy.evaluate import decide_recalling
+from wardwright.policy.evaluate import Unsearched, decide, recalled
 from wardwright.policy.phases import Fact, Facts
 from wardwright.policy.strata import Recalled
 
@@ -78,21 +78,45 @@ class Memory:
         now_us: int,
         *,
         attempt: int = 0,
-        found: Mapping[str, Span] | None = None,
+        found: Mapping[str, Span | Unsearched] | None = None,
     ) -> tuple[Decision, Facts]:
         """What the rules of a phase decide, and the facts with what they read of the past.
 
         `facts` are those that `policy.reads` names, the past left out. The labels of the decision are noted.
         """
+        facts = self.recalled(phase, facts, now_us, attempt=attempt, found=found)
+        decision = decide(self._policy, phase, facts, found)
+        self.noted(decision, facts, now_us, attempt)
+        return decision, facts
+
+    def recalled(
+        self,
+        phase: str,
+        facts: Facts,
+        now_us: int,
+        *,
+        attempt: int = 0,
+        found: Mapping[str, Span | Unsearched] | None = None,
+        decider: Callable[[Facts], Decision] | None = None,
+    ) -> Facts:
+        """The facts with what the rules of a phase read of the past; labels on the way there are noted.
+
+        `decider` is for phases that are decided otherwise than by `policy.evaluate.decide`. Whoever decides over these
+        facts tells `noted`.
+        """
+        if phase not in self._policy.strata:
+            return facts
 
         def recall(wanted: Sequence[Recalled], labels: tuple[str, ...], so_far: Facts) -> Facts:
             self.note(labels, so_far, now_us, attempt)
             return self._recalled(wanted, so_far, now_us, attempt)
 
-        decision, facts = decide_recalling(self._policy, phase, facts, recall, found)
-        if decision.kept:
+        return recalled(self._policy, phase, facts, recall, found, decider)
+
+    def noted(self, decision: Decision, facts: Facts, now_us: int, attempt: int = 0) -> None:
+        """A phase was decided: the call earned its labels."""
+        if decision.kept and self._policy.keeps:
             self.note((one.label for one in decision.annotations), facts, now_us, attempt)
-        return decision, facts
 
     def note(self, labels: Iterable[str], facts: Facts, now_us: int, attempt: int = 0) -> None:
         """The call earned labels; those that nothing counts are passed over."""

@@ -135,7 +135,9 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True):
     """Rules of a phase that are asked together."""
 
     wants: tuple[Recalled, ...]
-    """What must be recalled before they are asked: all that has changed since the stratum before."""
+    """What must be recalled before they are asked."""
+    after: frozenset[tuple[str, str]]
+    """Rules of earlier strata, as policy and id."""
     plain: tuple[tuple[Check, Compiled], ...]
     looking: tuple[Compiled, ...]
     """Those that look at channels."""
@@ -204,6 +206,9 @@ def compile_policies(
         known = budget_fields.with_budgets(by_name, document.value.budgets)
         compiler = _Compiler(document, known, enforceable, measures, detectors, errors)
         rules.extend(compiler.rules())
+        if document.value.machines and not measures:
+            message = f"this build keeps no history, and `{document.value.name}` declares machines"
+            errors.append(WardwrightError("policy_unenforceable", message, place=document.place("machines")))
         if document.value.budgets and not budgets:
             message = f"this build keeps no budgets, and `{document.value.name}` declares them"
             errors.append(WardwrightError("policy_unenforceable", message, place=document.place("budgets")))
@@ -240,12 +245,15 @@ def _plain(rules: Iterable[Compiled]) -> tuple[tuple[Check, Compiled], ...]:
 def _strata(
     rules: Sequence[Compiled], recalled: Mapping[str, Recalled], phase: Phase, errors: list[WardwrightError]
 ) -> Iterator[Stratum]:
+    after: frozenset[tuple[str, str]] = frozenset()
     for some, wants in in_strata(rules, recalled, phase, errors):
         yield Stratum(
             wants=wants,
+            after=after,
             plain=_plain(some),
             looking=tuple(rule for rule in some if rule.patterns or rule.expecting is not None),
         )
+        after |= {(rule.policy, rule.rule.id) for rule in some}
 
 
 def _keeps(node: Node) -> bool:
@@ -531,10 +539,6 @@ class _Compiler:
         if name not in self._machines:
             hint = did_you_mean(name, self._machines) or "declare it under `machines`"
             self._refuse("policy_field", f"this policy declares no machine `{name}`", path, hint)
-            return None
-        if not self._measures:
-            message = f"this build cannot supply the machine `{name}`: it keeps no history"
-            self._refuse("policy_unenforceable", message, path)
             return None
         return recalled_field(f"{MACHINE}{name}", self._machines[name])
 

@@ -11,7 +11,8 @@ records it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, zip_longest
 from typing import Final, TypeAlias, cast
 
 import msgspec
@@ -66,24 +67,43 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | 
 def decide_recalling(
     policy: Policy, phase: str, facts: Facts, recall: Recall, found: Mapping[str, Span | Unsearched] | None = None
 ) -> tuple[Decision, Facts]:
-    """As `decide`, where rules read the past: `recall` supplies it, stratum by stratum.
+    """As `decide`, where rules read the past; with the facts that it was decided over."""
+    facts = recalled(policy, phase, facts, recall, found)
+    return decide(policy, phase, facts, found), facts
 
-    Returns the facts with what was recalled: `decide` over those decides the same.
+
+def recalled(
+    policy: Policy,
+    phase: str,
+    facts: Facts,
+    recall: Recall,
+    found: Mapping[str, Span | Unsearched] | None = None,
+    decider: Callable[[Facts], Decision] | None = None,
+) -> Facts:
+    """The facts with what the rules of a phase read of the past, which `recall` supplies stratum by stratum.
+
+    `decider` is for phases that are decided otherwise than by `decide`: it is asked for the labels of earlier strata.
     """
     strata = policy.strata.get(phase, ())
-    if not strata:
-        return decide(policy, phase, facts, found), facts
-    view: View = dict(facts.known)
     spoke: list[Spoke] = []
-    for stratum in strata:
+    for stratum, following in zip_longest(strata, strata[1:]):
         if stratum.wants:
-            more = recall(stratum.wants, _labels(spoke), facts)
-            view.update(more.known)
-            facts = Facts({**facts.known, **more.known}, {**facts.unavailable, **more.unavailable})
-        _ask(stratum.plain, facts, view, spoke)
-        if found:
-            _ask_channels(stratum.looking, facts, view, found, spoke)
-    return _decided(spoke), facts
+            if decider is None or not stratum.after:
+                labels = _labels(spoke)
+            else:
+                kept = decider(facts).kept
+                labels = _written(one for one in kept if (one.policy, one.rule) in stratum.after)
+            more = recall(stratum.wants, labels, facts)
+            facts = msgspec.structs.replace(
+                facts,
+                known={**facts.known, **more.known},
+                unavailable={**facts.unavailable, **more.unavailable},
+            )
+        if decider is None and following is not None:
+            view: View = dict(facts.known)
+            _ask(stratum.plain, facts, view, spoke)
+            _ask_channels(stratum.looking, facts, view, found or {}, spoke)
+    return facts
 
 
 def _ask(plain: Iterable[tuple[Check, Compiled]], facts: Facts, view: View, spoke: list[Spoke]) -> None:
@@ -119,9 +139,13 @@ def _ask_channels(
 
 
 def _labels(spoke: Iterable[Spoke]) -> tuple[str, ...]:
-    """What the rules that spoke by now write down, in the order of the rules; shadows leave nothing."""
+    """What the rules that spoke by now write down; shadows leave nothing."""
     asked = (rule.untold if untold else rule.proposals for rule, untold, _ in spoke if not rule.shadow)
-    return tuple(dict.fromkeys(one.action.label for some in asked for one in some if isinstance(one.action, Annotate)))
+    return _written(chain.from_iterable(asked))
+
+
+def _written(proposals: Iterable[Proposal]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.action.label for one in proposals if isinstance(one.action, Annotate)))
 
 
 def _decided(spoke: list[Spoke]) -> Decision:

@@ -11,7 +11,7 @@ from parts.policies import ANSWER, ASK, document, facts
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.compiler import Policy
-from wardwright.policy.evaluate import decide, decide_recalling
+from wardwright.policy.evaluate import decide, decide_recalling, recalled
 from wardwright.policy.loading import load
 from wardwright.policy.phases import Facts, Phase
 from wardwright.policy.strata import Recalled
@@ -109,6 +109,25 @@ def test_what_cannot_be_recalled_leaves_the_rule_to_its_on_error() -> None:
     assert decision.reasons[0].unknown == ("state.leaks has no session",)
     assert [one.because for one in decision.kept] == ["indeterminate"]
     assert decide(policy, "ask", seen) == decision
+
+
+def test_a_phase_that_is_decided_otherwise_is_asked_for_the_labels_of_earlier_strata_alone() -> None:
+    policy = made(
+        LEAKS
+        + rules(
+            ("{gt: [state.leaks, 0]}", "annotate: late"),
+            ("{gt: [size, 3]}", "annotate: leak"),
+        )
+    )
+    told: list[tuple[str, ...]] = []
+
+    def recall(wanted: Sequence[Recalled], labels: tuple[str, ...], so_far: Facts) -> Facts:
+        told.append(labels)
+        return Facts({one.field: len(labels) for one in wanted})
+
+    seen = recalled(policy, "ask", facts(size=4), recall, decider=lambda so_far: decide(policy, "ask", so_far))
+    assert told == [("leak",)]
+    assert seen == recalled(policy, "ask", facts(size=4), recall)
 
 
 # What has no order
@@ -214,4 +233,4 @@ def test_a_build_without_history_supplies_no_machines() -> None:
     with pytest.raises(ContractErrors) as caught:
         load([document(text)], (ASK,), measures=frozenset())
 
-    assert caught.value.message == "this build cannot supply the machine `door`: it keeps no history"
+    assert caught.value.message == "this build keeps no history, and `p` declares machines"
