@@ -425,6 +425,9 @@ class RetryWithReminder(
 ):
     """End this attempt and ask again with a reminder added."""
 
+    after_release: Literal["refuse", "continue"] = "refuse"
+    """What happens where a part of the answer has left already: `continue` has the model go on from there, at providers
+    that can; else, and elsewhere, the answer ends in an error."""
     after_turns: Count | None = None
     """The reminder may come again after this many turns."""
     keep_partial: bool = False

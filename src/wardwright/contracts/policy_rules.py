@@ -69,7 +69,7 @@ from wardwright.contracts.tree import Items, Tree
 from wardwright.contracts.wording import found, shown
 
 CHANNELS: Final = ("text", "reasoning", "tool_arguments")
-MATCH_OPERATORS: Final = ("contains", "regex")
+MATCH_OPERATORS: Final = ("contains", "detector", "regex")
 """What a stream can be searched for."""
 
 _RETRIES: Final = (Retry, RetryWithReminder, Reroute)
@@ -226,7 +226,9 @@ def _rule(reader: Reader, value: msgspec.Struct, at: At) -> None:
         hint = "add `on: [text]`; there are `text`, `reasoning` and `tool_arguments`"
         reader.breaks(at.member("match"), "`match` needs `on`: the channels it looks at", hint)
     elif rule.match.op not in MATCH_OPERATORS:
-        reader.breaks(at.member("match"), f"`{rule.match.op}` cannot search a channel", "use `contains` or `regex`")
+        reader.breaks(
+            at.member("match"), f"`{rule.match.op}` cannot search a channel", "use `contains`, `regex` or `detector`"
+        )
     if rule.after_retries and not any(isinstance(action, _RETRIES) for action in rule.then):
         message = "`after_retries` means nothing: this rule never retries"
         reader.breaks(at.member("after_retries"), message, "move its actions to `then`")

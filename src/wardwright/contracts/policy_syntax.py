@@ -9,10 +9,10 @@ A condition is a mapping with exactly one of
     any_of: [caller.tags, [urgent, batch]]        # some item of a list is one of these
     all_of: {field: tools.names, prefix: docs_}   # every item passes
 
-and the `match` of a rule is the same without a field: `regex: 'OldClient\\('`, `contains: [a, b]`. Text operators take
-one text, several, or `$list`, and hold where they hold for one of them. An action is its word, or its word with its
-members: `drop`, `block: {code: no_secrets}`, or with its first member alone: `block: no_secrets`. An example maps
-fields to values; text that must not stand in a document whole is written `{pieces: [AKIA, …]}`.
+and the `match` of a rule is the same without a field: `regex: 'OldClient\\('`, `contains: [a, b]`, `detector: iban`.
+Text operators take one text, several, or `$list`, and hold where they hold for one of them. An action is its word, or
+its word with its members: `drop`, `block: {code: no_secrets}`, or with its first member alone: `block: no_secrets`. An
+example maps fields to values; text that must not stand in a document whole is written `{pieces: [AKIA, …]}`.
 
 The canonical form of each is read too.
 """

@@ -42,11 +42,11 @@ from wardwright.contracts.policy import (
     hold_of,
 )
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.patterns.search import finds, samples
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy, changes, overlap, share_a_channel
 from wardwright.policy.conditions import boxes, leaves
 from wardwright.policy.decision import Retrying
-from wardwright.policy.patterns import sample
 from wardwright.policy.regions import box_covers
 
 Severity: TypeAlias = Literal["warning", "note"]
@@ -115,14 +115,15 @@ def _alone(rule: Compiled) -> Iterator[Finding]:
 
 
 def _held(rule: Compiled) -> Iterator[Finding]:
-    if not rule.patterns:
+    if rule.match is None:
         return
     hold = hold_of(rule.rule)
-    if hold.mode == "exact" and not all(pattern.bounded for pattern in rule.patterns):
+    if hold.mode == "exact" and not rule.match.bounded:
         message = (
             f"`{rule.name}` may hold text until its cap of {hold.chars_max:,} characters: a match has no longest length"
         )
-        yield _finding("P09", message, rule, hint="bound the repetition, such as `{0,64}` for `*`")
+        hint = None if rule.detects else "bound the repetition, such as `{0,64}` for `*`"
+        yield _finding("P09", message, rule, hint=hint)
     stops = max(RANKS[effect_of(action)] for action in rule.rule.then) >= _STOPS
     if stops and hold.mode == "pass":
         message = f"`{rule.name}` is to stop the answer, and `mode: pass` releases what it finds before it is found"
@@ -160,9 +161,8 @@ def _spans(left: Compiled, right: Compiled) -> Iterator[Finding]:
     if None in changed or changed[0] == changed[1]:
         return
     for one, other in ((left, right), (right, left)):
-        for pattern in one.patterns:
-            text = sample(pattern)
-            if text is not None and any(each.compiled().search(text) for each in other.patterns):
+        for text in samples(one.match) if one.match is not None else ():
+            if other.search is not None and finds(other.search, text):
                 message = f"`{left.name}` and `{right.name}` would change the same text in different ways"
                 yield _finding("P05", message, left, right, hint="let one of them find less, or give it a `priority`")
                 return

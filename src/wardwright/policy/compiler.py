@@ -15,9 +15,9 @@ Rule 5: a reminder or replacement that a rule would find is refused: it would tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,7 @@ from wardwright.contracts.policy import (
     Leaf,
     MacroUse,
     Negation,
+    OperatorName,
     PolicyContract,
     Requirement,
     RetryWithReminder,
@@ -51,7 +52,12 @@ from wardwright.contracts.policy import (
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either, shown_key
+from wardwright.kernel.detectors.prover import Prover
+from wardwright.kernel.detectors.table import NAMES, Row, rows_of
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.patterns.admission import Admitted, Pattern, Phrase, Regex, admit, admit_any
+from wardwright.kernel.patterns.language import PatternProblem
+from wardwright.kernel.patterns.search import finds, searcher
 from wardwright.policy import budget_fields
 from wardwright.policy.answer_schema import Schema, SchemaRefused
 from wardwright.policy.answer_schema import admit as admit_schema
@@ -60,8 +66,7 @@ from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, bo
 from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
-from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
-from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
+from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, keeps
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.recalling import declared, in_strata, kept_by_label, read_by, unkept, with_recalled
 from wardwright.policy.regions import Box, meet
@@ -73,6 +78,10 @@ INDETERMINATE_CODE: Final = "policy_indeterminate"
 
 TEXT: Final = Channel(channel="text")
 """What `expect` judges where its rule does not say."""
+
+
+Spans: TypeAlias = Callable[[str], tuple[int, int] | None]
+"""The first span in a text. Raises TimeoutError."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +97,12 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     reads: frozenset[str]
     """Fields that its condition reads."""
-    patterns: tuple[Pattern, ...]
-    """What it searches its channels for; empty where it does not search."""
+    match: Admitted | None
+    """What it searches its channels for; None where it does not search."""
+    detects: tuple[Row, ...]
+    """The detectors that it searches with; empty where it searches for patterns."""
+    search: Spans | None
+    """Searches a whole text for the first span of what it looks for."""
     expecting: Expecting | None
     """What its channels must be as wholes; None where it expects nothing."""
     proposals: tuple[Proposal, ...]
@@ -108,6 +121,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.policy}/{self.rule.id}"
 
     @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """What it searches its channels for, as written; empty where it does not search."""
+        return () if self.match is None else self.match.patterns
+
+    @property
     def place(self) -> Place:
         return self.document.place(self.path)
 
@@ -122,7 +140,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def searches(self) -> bool:
-        return bool(self.patterns)
+        return self.match is not None
 
     @property
     def labels(self) -> frozenset[str]:
@@ -172,7 +190,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def searching(self, phase: str) -> Iterator[Compiled]:
         """The rules that search channels."""
-        return (rule for rule in self.of(phase) if rule.patterns)
+        return (rule for rule in self.of(phase) if rule.match is not None)
 
     def expecting(self, phase: str) -> Iterator[Compiled]:
         """The rules that judge whole channels."""
@@ -222,24 +240,24 @@ def compile_policies(
     if errors:
         raise ContractErrors(in_order(errors))
     counted = budget_fields.declared(found)
-    keeps = kept_by_label(recalled.values())
+    kept = kept_by_label(recalled.values())
     known = budget_fields.with_budgets(by_name, (one.budget for one in counted))
     return Policy(
         names=tuple(document.value.name for document in found),
         phases={name: with_recalled(phase, recalled.values()) for name, phase in known.items()},
         rules=grouped,
-        reads={name: read_by(some, recalled, keeps) for name, some in grouped.items()},
+        reads={name: read_by(some, recalled, kept) for name, some in grouped.items()},
         plain={name: _plain(some) for name, some in grouped.items()},
         strata={name: some for name, some in strata.items() if len(some) > 1 or any(one.wants for one in some)},
         recalled=tuple(recalled[field] for field in sorted(recalled)),
-        keeps=keeps,
+        keeps=kept,
         budgets=counted,
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
 
 
 def _plain(rules: Iterable[Compiled]) -> tuple[tuple[Check, Compiled], ...]:
-    return tuple((rule.check, rule) for rule in rules if not rule.patterns and rule.expecting is None)
+    return tuple((rule.check, rule) for rule in rules if rule.match is None and rule.expecting is None)
 
 
 def _strata(
@@ -251,13 +269,13 @@ def _strata(
             wants=wants,
             after=after,
             plain=_plain(some),
-            looking=tuple(rule for rule in some if rule.patterns or rule.expecting is not None),
+            looking=tuple(rule for rule in some if rule.searches or rule.expecting is not None),
         )
         after |= {(rule.policy, rule.rule.id) for rule in some}
 
 
 def _keeps(node: Node) -> bool:
-    return any(leaf.test.ignore_case or leaf.test.op == "detector" for leaf in leaves(node))
+    return any(keeps(leaf.test) for leaf in leaves(node))
 
 
 class _Compiler:
@@ -300,7 +318,8 @@ class _Compiler:
             return None
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
-        patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        rows = () if rule.match is None else self._rows(rule.match, f"{path}.match")
+        match = None if rule.match is None else self._match(rule.match, rows, f"{path}.match")
         expecting = self._expecting(rule, phase, f"{path}.expect")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
@@ -317,7 +336,9 @@ class _Compiler:
             check=fast(node),
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
-            patterns=patterns,
+            match=match,
+            detects=rows,
+            search=None if match is None else _spans(match, rows),
             expecting=expecting,
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
@@ -391,18 +412,34 @@ class _Compiler:
                     message = f"`{effect_of(action)}` needs a `match`: there is no span without one"
                     self._refuse("policy_unenforceable", message, f"{path}.then[{index}]")
 
-    def _patterns(self, match: Comparison, path: str) -> tuple[Pattern, ...]:
-        texts = [str(value) for value in self._values(match)]
-        if match.op == "contains":
-            return tuple(literal_pattern(text, ignore_case=match.ignore_case) for text in texts)
-        return tuple(self._admitted(texts, match.ignore_case, path))
+    def _rows(self, match: Comparison, path: str) -> tuple[Row, ...]:
+        if match.op != "detector":
+            return ()
+        name = str(match.values[0])
+        if name not in NAMES:
+            self._refuse("policy_field", f"there is no detector `{name}`", path, did_you_mean(name, NAMES))
+            return ()
+        return rows_of(name)
 
-    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Pattern]:
+    def _match(self, match: Comparison, rows: tuple[Row, ...], path: str) -> Admitted | None:
+        if match.op == "detector":
+            patterns: list[Pattern] = [Regex(row.shape) for row in rows]
+        else:
+            patterns = [_pattern(match.op, str(value), match.ignore_case) for value in self._values(match)]
+        if not patterns:
+            return None
+        try:
+            return admit_any(patterns)
+        except PatternProblem as problem:
+            self._refuse("policy_pattern", str(problem), path, problem.fix)
+            return None
+
+    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Admitted]:
         for text in texts:
             try:
-                yield admit(text, ignore_case=ignore_case)
-            except PatternRefused as refused:
-                self._refuse("policy_pattern", refused.reason, path, refused.fix)
+                yield admit(Regex(text, ignore_case))
+            except PatternProblem as problem:
+                self._refuse("policy_pattern", str(problem), path, problem.fix)
 
     # Judging whole answers
 
@@ -566,6 +603,18 @@ class _Compiler:
         return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
 
 
+def _spans(match: Admitted, rows: tuple[Row, ...]) -> Spans:
+    if rows:
+        prover = Prover(rows)
+        return lambda text: prover.find(text, 0, final=True)
+    search = searcher(match)
+    return lambda text: None if (found := search(text)) is None else found.span()
+
+
+def _pattern(op: OperatorName, text: str, ignore_case: bool) -> Pattern:
+    return Phrase(text, ignore_case) if op == "contains" else Regex(text, ignore_case)
+
+
 def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision:
     hidden = rule.enforce == "shadow"
     reasons = (Fired(policy=policy, rule=rule.id, shadow=hidden),)
@@ -621,7 +670,7 @@ def _waived(left: Compiled, right: Compiled) -> bool:
 
 def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
     """Texts of ours that a rule would find in what the model writes."""
-    searching = [rule for rule in rules if rule.patterns]
+    searching = [(rule, rule.search) for rule in rules if rule.search is not None]
     for speaker in rules:
         for action in speaker.rule.then:
             match action:
@@ -631,8 +680,8 @@ def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
                     what = "replacement"
                 case _:
                     continue
-            for rule in searching:
-                if any(pattern.compiled().search(text) is not None for pattern in rule.patterns):
+            for rule, search in searching:
+                if finds(search, text):
                     message = f"the {what} of `{speaker.name}` is itself what `{rule.name}` looks for"
                     hint = "say it in other words: a model that repeats it would trigger the rule again"
                     yield WardwrightError("policy_ambiguous", message, place=speaker.place, hint=hint)

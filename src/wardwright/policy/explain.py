@@ -34,6 +34,7 @@ from wardwright.contracts.policy import (
     effect_of,
     hold_of,
 )
+from wardwright.kernel.detectors.table import words as detected
 from wardwright.policy.compiler import Compiled, Policy, withholds
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
@@ -101,7 +102,11 @@ def sentence(compiled: Compiled) -> str:
 def _when(compiled: Compiled) -> str:
     rule, parts = compiled.rule, []
     if rule.match is not None:
-        found = _or(f"`{text}`" for text in _sought(compiled, rule.match))
+        found = (
+            detected(str(rule.match.values[0]))
+            if rule.match.op == "detector"
+            else _or(f"`{text}`" for text in _sought(compiled, rule.match))
+        )
         case = " in any case" if rule.match.ignore_case else ""
         parts.append(f"When {_or(map(_channel, rule.on))} shows {found}{case}")
     if compiled.expecting is not None:
@@ -323,6 +328,8 @@ def _reminder_limits(action: RetryWithReminder) -> Iterator[str]:
         yield f"the reminder once per {action.once_per}"
     if action.after_turns is not None:
         yield f"the reminder again after {action.after_turns} turns"
+    if action.after_release == "continue":
+        yield "from what was seen where a part has left"
     if action.keep_partial:
         yield "what was begun kept"
 

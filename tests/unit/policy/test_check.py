@@ -139,6 +139,8 @@ def test_restrictions_without_a_common_pattern_are_noted_once_for_each_two() -> 
         (search("a.*b"), ["P09"]),
         (search("a.{0,20}b"), []),
         (search("a.*b", more=", hold: {mode: full}"), []),
+        (search("ab").replace("regex: 'ab'", "detector: us_ssn"), []),
+        (search("ab").replace("regex: 'ab'", "detector: jwt"), ["P09"]),
         (search("ab", more=", hold: {mode: pass}"), ["P10"]),
         (search("ab", "{annotate: x}", ", hold: {mode: pass}"), []),
         (search("ab", more=", hold: {on_cap: release_and_flag}"), ["P16"]),
