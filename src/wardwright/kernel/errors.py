@@ -157,6 +157,7 @@ CODES: Final[dict[str, Code]] = {
     "journal_write": Code(_US, 503, _SERVER, "a record could not be written"),
     "lease_lost": Code(_US, 409, _SERVER, "a job was leased anew before its worker settled it"),
     "queue_broken": Code(_US, 500, _SERVER, "the work queue's file cannot be read or written"),
+    "state_write": Code(_US, 503, _SERVER, "what is folded from the journal could not be kept beside it"),
     "record_invalid": Code(_US, 500, _SERVER, "a record holds a value that canonical JSON does not allow"),
     "server_unreachable": Code(_US, 503, _SERVER, "no running gateway answers at that address"),
 }
