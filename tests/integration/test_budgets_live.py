@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 
@@ -97,3 +100,26 @@ def test_a_rule_reads_how_much_of_a_budget_is_gone_and_steps_down(tmp_path: Path
             call(gateway)
         served = [ended.receipt.selected for ended in gateway.ended(3)]
     assert [one.target for one in served if one is not None] == ["dear", "dear", "cheap"]
+
+
+def test_a_thousand_calls_at_once_end_at_the_limit_and_not_past_it(tmp_path: Path) -> None:
+    documents = [
+        scripted("s", {"delay_ms": 50}),
+        model("m", "s", policies=["spending"]),
+        spending(budget("calls", "requests", 250, "tenant")),
+    ]
+
+    async def ask(gateway: GatewayThread) -> list[int]:
+        limits = httpx2.Limits(max_connections=200)
+        async with httpx2.AsyncClient(base_url=gateway.url, limits=limits, timeout=60) as client:
+
+            async def one() -> int:
+                return (await client.post("/v1/chat/completions", json=chat("m"))).status_code
+
+            return await asyncio.gather(*(one() for _ in range(1000)))
+
+    with running(tmp_path, documents) as gateway:
+        statuses = Counter(asyncio.run(ask(gateway)))
+        ended = Counter(ended.receipt.status for ended in gateway.ended(1000))
+    assert statuses == {200: 250, 429: 750}
+    assert ended == {"completed": 250, "refused": 750}

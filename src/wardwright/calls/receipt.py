@@ -267,6 +267,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Unset where the name led nowhere."""
     cost_nano_usd: int = 0
     """Over all attempts."""
+    detectors: str | None = None
+    """The version of the table of detectors, where a rule asked one."""
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
     facts: RouteFacts | None = None

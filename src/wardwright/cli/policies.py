@@ -239,6 +239,7 @@ def _sentences(said: Explained) -> Iterable[str]:
             yield ""
         yield f"{rule.rule}  ({rule.phase})"
         yield f"  {rule.sentence}"
+        yield from (f"  {sentence}" for sentence in rule.past)
         yield f"  Where that cannot be told: {rule.otherwise}."
         owner = f"  ({rule.owner})" if rule.owner else ""
         yield f"  Why: {rule.why}{owner}"

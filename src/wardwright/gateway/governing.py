@@ -90,6 +90,8 @@ def reminded(
     role: Role = "user" if again.kept else "system"
     more: list[tuple[Role, str]] = [("assistant", again.kept)] if again.kept else []
     more += [(role, reminder) for reminder in again.reminders]
+    if again.prefix:
+        more.append(("assistant", again.prefix))
     return intake.amended(version, calibrations, facts, constraints=again.constraints, more=more)
 
 
