@@ -109,6 +109,7 @@ class Offline:
             load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
             luck=luck,
             secret_luck=SecretLuck(),
+            sinks=None,
             store=store,
             upstreams=self.upstreams,
             writer=writer,
