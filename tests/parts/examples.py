@@ -15,20 +15,14 @@ from wardwright.calls.receipt import Receipt
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
-UNNAMED: Final = frozenset({"escalation", "output-budget"})
-"""Shipped policies that govern no example model."""
-
 _DIGESTS: Final = frozenset({"tools.latest_calls", "tools.latest_results"})
 """Facts that differ with the key of every installation."""
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[GatewayThread]:
-    """A gateway over the example models and what they name, their scripts at the beginning."""
-    contracts = folder / "contracts"
-    shutil.copytree(EXAMPLES, contracts)
-    for name in UNNAMED:
-        (contracts / "policies" / f"{name}.yaml").unlink()
+    """A gateway over all examples, their scripts at the beginning."""
+    shutil.copytree(EXAMPLES, folder / "contracts")
     with running(folder, []) as gateway:
         yield gateway
 

@@ -40,18 +40,24 @@ async def show_document(ask: Ask[None]) -> Document:
 
 _VERSION: Final = "A version's digest, the first six or more hex characters of it, or its label."
 
+_CALL_CODES: Final = (
+    "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
+    "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
+    "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
+    "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
+    "headers_too_large",
+    "policy_blocked", "policy_indeterminate", "budget_exceeded", "budget_unclaimed", "alert_sink_full",
+    "approval_required", "approval_denied", "approval_expired", "approval_mismatch", "approval_not_found",
+    "approval_spent", "approvals_full",
+)  # fmt: skip
+"""Why a call may be refused, or fail."""
+
 AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
     Operation(
         access="serving",
         answer=edge_words.ChatCompletion,
         body=ChatHead,
-        codes=(
-            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
-            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
-            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
-            "headers_too_large",
-        ),
+        codes=_CALL_CODES,
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
         handler=edge_words.at_the_edge,
@@ -64,13 +70,7 @@ AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
         access="serving",
         answer=edge_words.Embeddings,
         body=EmbeddingsHead,
-        codes=(
-            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
-            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
-            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
-            "headers_too_large",
-        ),
+        codes=_CALL_CODES,
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
         handler=edge_words.at_the_edge,

@@ -427,7 +427,7 @@ class Machine:
             waits = self._rulings.governance.waits or not self.accepted.request.stream
             delivery: Delivery = "whole" if waits else "live"
             before, governor = self._rulings.attempt(
-                len(self._tried), planned, delivery=delivery, seen=bool(self.prefix)
+                len(self._tried), planned, self._us(now_ns), delivery=delivery, seen=bool(self.prefix)
             )
             if before.effect == "block":
                 return self._refuse("blocked" if self._tried else "refused", refusals.blocked(before), now_ns)
@@ -518,31 +518,31 @@ class Machine:
             return (*self._passed(out, now_ns), *self._broken(answer.broken, now_ns))
         rulings, index = self._rulings, len(self._tried)
         assert rulings is not None
-        self._rule_on_stream()
-        decision = rulings.output(index, answer)
+        self._rule_on_stream(now_ns)
+        decision = rulings.output(index, answer, self._us(now_ns))
         match decision.effect:
             case "block":
                 return self._give_up_whole(refusals.blocked(decision), now_ns)
             case "retry" | "retry_with_reminder" | "reroute" if self._released:
                 return self._give_up_whole(refusals.too_late(decision), now_ns)
             case "retry" | "retry_with_reminder" | "reroute":
-                again = rulings.again_after(decision, answer)
+                again = rulings.again_after(decision, answer, self._us(now_ns))
                 return (*self._end_stopped(now_ns, whole=True), *self._again(again, now_ns))
             case _:
                 return self._completed(out, now_ns)
 
     def _stopped(self, stop: Abort | Retry, now_ns: int, *, whole: bool) -> tuple[Effect, ...]:
         """A rule gave up the attempt. `whole`: its upstream had said all."""
-        decision = self._rule_on_stream()
+        decision = self._rule_on_stream(now_ns)
         ended = self._end_stopped(now_ns, whole=whole)
         assert self._rulings is not None
         if isinstance(stop, Retry):
-            return (*ended, *self._again(self._rulings.again(stop), now_ns))
+            return (*ended, *self._again(self._rulings.again(stop, self._us(now_ns)), now_ns))
         if self._left:
             return (*ended, self._close_left(now_ns, "drained" if whole else "cancelled"))
         run = self._run
         if run is not None and run.answer is not None and run.terms.continues:
-            again = self._rulings.onward(stop, run.planned, run.answer)
+            again = self._rulings.onward(stop, run.planned, run.answer, self._us(now_ns))
             if again is not None:
                 self.prefix, self._renderer, self._heard = again.prefix, run.answer.renderer, self._counts()
                 return (*ended, Replan(again))
@@ -562,13 +562,13 @@ class Machine:
         """Another attempt, unless nobody waits for it."""
         return (self._close_left(now_ns, "cancelled"),) if self._left else (Replan(again),)
 
-    def _rule_on_stream(self) -> Decision:
+    def _rule_on_stream(self, now_ns: int) -> Decision:
         """What the stream rules decided over the attempt that runs; once an attempt."""
         run, rulings = self._run, self._rulings
         if run is None or run.answer is None or rulings is None:
             return NOTHING
         if run.streamed is None:
-            run.streamed = rulings.streamed(len(self._tried), run.before, run.answer)
+            run.streamed = rulings.streamed(len(self._tried), run.before, run.answer, self._us(now_ns))
         return run.streamed
 
     # Failures
@@ -614,6 +614,10 @@ class Machine:
             Refuse(error, retry_after_s),
         )
 
+    def _us(self, now_ns: int) -> int:
+        """An instant of the monotonic clock in µs since the epoch."""
+        return self.accepted.started_at + (now_ns - self.accepted.now_ns) // 1000
+
     # -- the record --------------------------------------------------------------------------------------------------
 
     def _end_attempt(
@@ -628,7 +632,7 @@ class Machine:
         run = self._run
         if run is None or not self._running:
             return
-        self._rule_on_stream()
+        self._rule_on_stream(now_ns)
         self._running = False
         tried = run.ended(
             now_ns,

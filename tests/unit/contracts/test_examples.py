@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from parts.examples import UNNAMED
 from wardwright.contracts.check import Gathered, check, gather
 from wardwright.contracts.decode import decode
 from wardwright.contracts.documents import SUFFIXES
 from wardwright.contracts.route_words import described
+from wardwright.runtime.settings import FILES
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture(scope="module")
 def examples() -> Gathered:
-    files = [file for file in sorted(EXAMPLES.rglob("*")) if file.suffix in SUFFIXES]
+    files = [file for file in sorted(EXAMPLES.rglob("*")) if file.suffix in SUFFIXES and file.name not in FILES]
     assert files
     return gather(document for file in files for document in decode(file.read_bytes(), file.name))
 
@@ -51,10 +51,10 @@ def test_each_example_shows_its_own_route(examples: Gathered) -> None:
     }
 
 
-def test_every_other_shipped_policy_governs_a_model(examples: Gathered) -> None:
+def test_the_shipped_policies_govern_models(examples: Gathered) -> None:
     named = {name for model in examples.models.values() for name in model.value.policies}
 
-    assert set(examples.policies) - named == UNNAMED
+    assert set(examples.policies) - named == {"escalation", "output-budget"}
 
 
 def test_one_member_of_the_alloy_always_fails(examples: Gathered) -> None:
