@@ -303,29 +303,49 @@ def test_a_credential_that_fits_no_private_model_goes_nowhere(open_desk: OpenDes
 
 def test_account_numbers_cut_in_two_never_leave(open_desk: OpenDesk) -> None:
     desk = open_desk("credential-redaction")
-    assert desk.watch("Who owns them?") == "The accounts [account] and [account] share one owner."
+    assert desk.watch("Who owns it?") == "The first one is [account]."
     receipt = desk.receipt()
-    assert [(one.action, one.start) for one in receipt.policy[1].caught] == [("rewrite", 13), ("rewrite", 31)]
+    assert [(one.action, one.start) for one in receipt.policy[0].caught] == [("rewrite", 17)]
 
 
-def test_the_ladder_goes_from_marks_to_the_reviewed_model(open_desk: OpenDesk) -> None:
-    desk = open_desk("credential-redaction")
+def climbed(desk: Desk) -> list[Any]:
+    """The conversation after three answers with a number, and who gave each."""
     said: list[Any] = []
-    served = []
-    for question in ("Who owns them?", "And the third?", "What now?"):
+    for question in ("The first?", "The second?", "The third?"):
         said += [question]
         said.append({"role": "assistant", "content": desk.ask(*said)})
-        receipt = desk.receipt()
-        served.append(receipt.selected.target if receipt.selected else None)
-    assert served == ["fast", "fast", "reviewed"]
-    assert kept(receipt)[0] == ("credential-redaction/third-mark", "restrict_routes")
+    return said
+
+
+def test_after_the_third_number_the_reviewed_model_serves_the_session(
+    gateway: GatewayThread, open_desk: OpenDesk
+) -> None:
+    desk = open_desk("credential-redaction", session_id="ticket-1")
+    said = climbed(desk)
+    climbing = [ended.receipt for ended in gateway.ended(3)]
+    assert [facts(receipt, "receipt")["state.numbers"] for receipt in climbing] == [1, 2, 3]
+    assert [receipt.selected.target for receipt in climbing if receipt.selected] == ["fast"] * 3
+    desk.ask(*said, "What now?")
+    receipt = desk.receipt()
+    assert receipt.selected is not None
+    assert receipt.selected.target == "reviewed"
+
+
+def test_another_session_is_not_held_to_review_by_the_first(gateway: GatewayThread, open_desk: OpenDesk) -> None:
+    climbed(open_desk("credential-redaction", session_id="ticket-1"))
+    gateway.ended(3)
+    other = open_desk("credential-redaction", session_id="ticket-2")
+    with pytest.raises(openai.PermissionDeniedError):
+        other.ask("Which token do I use?")  # the fast model's fourth answer begins one
+    receipt = other.receipt()
+    assert [tried.target for tried in receipt.attempts] == ["fast"]
+    assert facts(receipt, "receipt")["state.numbers"] == 0
 
 
 def test_an_answer_that_begins_a_live_token_ends_before_it(gateway: GatewayThread, open_desk: OpenDesk) -> None:
-    desk = open_desk("credential-redaction")
-    desk.ask("first")
-    desk.ask("second")
-    gateway.ended(2)
+    climbed(open_desk("credential-redaction", session_id="ticket-1"))
+    gateway.ended(3)
+    desk = open_desk("credential-redaction", session_id="ticket-2")
     seen: list[str] = []
     with pytest.raises(openai.APIError) as caught:
         seen.append(desk.watch("Give me the token."))
