@@ -5,6 +5,8 @@ The recipes are served as they ship, by one gateway over the whole folder; their
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -233,6 +235,28 @@ def test_an_agent_begins_cheap_steps_up_and_somebody_hears_of_it(open_desk: Open
     ]
 
 
+def test_alerts_land_in_the_sinks_that_the_settings_name(
+    tmp_path: Path, gateway: GatewayThread, open_desk: OpenDesk
+) -> None:
+    desk = open_desk("spend-and-uncertainty", agent_id="nightly", run_id="r-1")
+    receipts = []
+    for _ in range(3):
+        desk.ask("Why did the step fail?")
+        receipts.append(desk.receipt().receipt)
+
+    def alerts(file: str) -> list[tuple[str, str]]:
+        path = tmp_path / "state" / file
+        lines = path.read_text().splitlines() if path.exists() else []
+        told = [json.loads(line)["alert"] for line in lines]
+        return sorted((one["receipt"], one["rule"]) for one in told)
+
+    usual = [(receipts[0], "dear-call"), (receipts[1], "dear-call"), (receipts[2], "unsure-answer")]
+    gateway.until(lambda: alerts("alerts.jsonl") == usual, "the alerts of the default sink")
+    gateway.until(
+        lambda: alerts("cost-alerts.jsonl") == [(receipts[1], "told-at-eighty")], "the alert of the cost sink"
+    )
+
+
 def test_what_one_agent_spends_is_not_counted_against_another(gateway: GatewayThread, open_desk: OpenDesk) -> None:
     desk = open_desk("spend-and-uncertainty", agent_id="nightly", run_id="r-1")
     for _ in range(2):
@@ -266,6 +290,21 @@ def test_each_conversation_keeps_its_arm_and_the_receipt_names_it(open_desk: Ope
         assert arms.setdefault(task, arm) == arm
         assert receipt.request.preamble == (arm == "plan-first")
     assert set(arms.values()) == {"plain", "plan-first"}
+
+
+def test_outcomes_are_grouped_by_arm(gateway: GatewayThread, open_desk: OpenDesk) -> None:
+    desk = open_desk("prompt-experiment")
+    arms: Counter[str | None] = Counter()
+    for number in range(12):
+        desk.ask(f"task {number}")
+        receipt = desk.receipt()
+        assert receipt.contract is not None
+        arms[receipt.contract.variant] += 1
+    status, _, told = gateway.ask("/v1/receipts/groups?by=variant&model=prompt-experiment")
+    assert status == 200
+    assert {one["value"]: one["completed"] for one in told["data"]} == arms
+    assert {one["completed_ppm"] for one in told["data"]} == {1_000_000}
+    assert sum(one["output_tokens"] for one in told["data"]) == 12 * 16
 
 
 # Local-first privacy gate

@@ -43,13 +43,13 @@ class Step(msgspec.Struct, frozen=True):
 
 class _Function(msgspec.Struct, frozen=True):
     name: str = ""
-    arguments: str = ""
-    input: str = ""
+    arguments: str | None = None
+    input: str | None = None
     """Of a custom tool: text in a form of its own."""
 
 
 class _Call(msgspec.Struct, frozen=True):
-    id: str = ""
+    id: str | None = None
     function: _Function | None = None
     custom: _Function | None = None
 
@@ -113,12 +113,12 @@ def _calls(message: _Message) -> list[tuple[str, ToolCall]]:
     found = []
     for call in message.tool_calls or ():
         if call.function is not None:
-            found.append((call.id, ToolCall(call.function.name, call.function.arguments)))
+            found.append((call.id or "", ToolCall(call.function.name, call.function.arguments or "")))
         elif call.custom is not None:
-            found.append((call.id, ToolCall(call.custom.name, call.custom.input)))
+            found.append((call.id or "", ToolCall(call.custom.name, call.custom.input or "")))
     if message.function_call is not None:
         one = message.function_call
-        found.append((one.name, ToolCall(one.name, one.arguments)))
+        found.append((one.name, ToolCall(one.name, one.arguments or "")))
     return found
 
 

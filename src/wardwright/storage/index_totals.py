@@ -22,6 +22,9 @@ def statement(asking: Asking, conditions: Sequence[str]) -> str:
     that so many of the group's rows do not exceed.
     """
     counted = f'COALESCE(SUM("{asking.counted.column}" = ?), 0)'
+    needed = ", ".join(
+        f'"{name}"' for name in dict.fromkeys((asking.by, asking.counted.column, asking.ranked, *asking.sums))
+    )
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sums = "".join(f', COALESCE(SUM("{name}"), 0)' for name in asking.sums)
     ranks = "".join(
@@ -29,7 +32,7 @@ def statement(asking: Asking, conditions: Sequence[str]) -> str:
         for percent in asking.percents
     )
     return (
-        f"WITH looked AS (SELECT * FROM calls{where} ORDER BY started_at DESC, receipt DESC LIMIT ?),"
+        f"WITH looked AS (SELECT {needed} FROM calls{where} ORDER BY started_at DESC, receipt DESC LIMIT ?),"
         f' placed AS (SELECT *, "{asking.by}" AS {_VALUE},'
         f' ROW_NUMBER() OVER (PARTITION BY "{asking.by}" ORDER BY "{asking.ranked}") AS {_PLACE},'
         f' COUNT(*) OVER (PARTITION BY "{asking.by}") AS {_MANY} FROM looked)'

@@ -141,6 +141,14 @@ def test_digests_compare_within_a_tenant_alone_and_tell_calls_from_results() -> 
     assert {len(digest) for digest in ours.call_digests()} == {DIGEST_CHARS}
 
 
+def test_calls_without_arguments_are_alike_however_that_is_written() -> None:
+    function = {"name": "list", "arguments": None}
+    use = used({"role": "assistant", "tool_calls": [{"id": None, "type": "function", "function": function}]})
+
+    assert (use.names(), use.unanswered()) == (("list",), 1)
+    assert use.call_digests() == used(*step(("list", "", None))).call_digests()
+
+
 def test_where_a_name_ends_and_arguments_begin_matters() -> None:
     assert used(*step(("ab", "c", None))).call_digests() != used(*step(("a", "bc", None))).call_digests()
 
