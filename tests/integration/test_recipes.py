@@ -393,6 +393,41 @@ def test_an_answer_that_begins_a_live_token_ends_before_it(gateway: GatewayThrea
     assert (receipt.status, receipt.client.text_chars) == ("blocked", len("Use this: "))
 
 
+# Session escalation
+
+
+def sent(desk: Desk, *texts: str) -> list[str | None]:
+    """Who served each turn of one conversation."""
+    said: list[Any] = []
+    served = []
+    for text in texts:
+        said.append({"role": "user", "content": text})
+        said.append({"role": "assistant", "content": desk.ask(*said)})
+        receipt = desk.receipt()
+        served.append(receipt.selected.target if receipt.selected else None)
+    return served
+
+
+def credential(digit: str) -> str:
+    return "Deploy with AKIA" + "IOSFODNN7EXAMPL" + digit
+
+
+def test_the_third_turn_with_a_credential_moves_the_session_to_review(open_desk: OpenDesk) -> None:
+    desk = open_desk("session-escalation", session_id="s-1")
+    turns = [credential("A"), credential("B"), "And without one?", credential("C"), "And now?"]
+    assert sent(desk, *turns) == ["usual", "usual", "usual", "reviewed", "reviewed"]
+
+
+def test_one_credential_that_comes_again_with_every_call_is_one(open_desk: OpenDesk) -> None:
+    desk = open_desk("session-escalation", session_id="s-1")
+    assert sent(desk, credential("A"), "Why?", "How?", "When?", "Who?") == ["usual"] * 5
+
+
+def test_credentials_of_other_sessions_do_not_count(open_desk: OpenDesk) -> None:
+    for session in ("s-1", "s-2", "s-3"):
+        assert sent(open_desk("session-escalation", session_id=session), credential("A")) == ["usual"]
+
+
 # Context windows
 
 

@@ -46,6 +46,7 @@ def test_each_example_shows_its_own_route(examples: Gathered) -> None:
         "partial-alloy-ladder": "alloy(quick, careful, thorough)",
         "private-helpdesk": "cascade(hosted, local)",
         "prompt-experiment": "coder",
+        "session-escalation": "cascade(usual, reviewed)",
         "spend-and-uncertainty": "cascade(large, small)",
         "tool-loop-brake": "coder",
     }
@@ -54,7 +55,7 @@ def test_each_example_shows_its_own_route(examples: Gathered) -> None:
 def test_the_shipped_policies_govern_models(examples: Gathered) -> None:
     named = {name for model in examples.models.values() for name in model.value.policies}
 
-    assert set(examples.policies) - named == {"escalation", "output-budget"}
+    assert set(examples.policies) - named == {"output-budget"}
 
 
 def test_one_member_of_the_alloy_always_fails(examples: Gathered) -> None:
