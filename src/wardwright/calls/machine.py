@@ -281,6 +281,7 @@ class Machine:
                     terms.voice.decoder(headers, streamed=True),
                     run.governor,
                     renderer,
+                    keeps=self._rulings.governance.keeps_answers,
                     now_ns=now_ns,
                     prefix=self.prefix,
                     waits=self._rulings.governance.waits,
