@@ -23,9 +23,7 @@ def documents() -> list[dict[str, Any]]:
     import tomllib
 
     found: list[dict[str, Any]] = []
-    for file in sorted(EXAMPLES.rglob("*")):
-        if file.name in FILES:
-            continue
+    for file in sorted(file for file in EXAMPLES.rglob("*") if file.name not in FILES):
         match file.suffix:
             case ".yaml":
                 found.extend(YAML(typ="safe", pure=True).load_all(file.read_text()))
