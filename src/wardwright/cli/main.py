@@ -48,6 +48,9 @@ _POLICY: Final = LazyGroup(
         "test": Command(
             "policies:test", "Run the examples of policies: what must fire fires, what must stay silent does."
         ),
+        "trace": Command(
+            "tracing:trace", "Say why a call went as it did: every rule that was asked, what it compared, what it did."
+        ),
     },
 )
 _KEY: Final = LazyGroup(
