@@ -17,7 +17,7 @@ from typing import Final
 
 import pytest
 
-from parts import gateway_process, transcript
+from parts import gateway_process, governed_past, transcript
 from parts.front import CODING, DOCUMENTS, Answered, world
 
 SESSIONS: Final = sorted(Path(__file__).parent.glob("*.txt"))
@@ -139,6 +139,14 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def governed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a gateway under a policy."""
+    folder = tmp_path_factory.mktemp("governed")
+    governed_past.play(folder, capture="bodies")
+    return folder
+
+
 @pytest.fixture
 def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a session sits: contract files around it, and a shell without a past."""
@@ -179,9 +187,14 @@ def over(desk: Path, past: Path) -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
-def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, over: ExitStack) -> None:
+def test_a_session_comes_out_as_written(
+    path: Path, desk: Path, past: Path, governed: Path, over: ExitStack
+) -> None:
     session = transcript.read(path)
-    if session.gateway != "none":
+    if session.gateway == "governed":
+        shutil.copytree(governed / "state", desk / "state")
+        (desk / "desk.yaml").write_text(governed_past.POLICY)
+    elif session.gateway != "none":
         shutil.copytree(past / "state", desk / "state")
     if session.gateway == "changed":
         _alter(desk / "state")
@@ -194,7 +207,7 @@ def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, over
 
 
 def test_there_are_sessions() -> None:
-    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "running"}
+    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "running", "governed"}
 
 
 def test_every_command_stands_in_some_session() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from wardwright.api.bodies import Bodies
 from wardwright.api.receipts import Full
 from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
+from wardwright.cli import policy_words
 from wardwright.cli.figures import counted, duration, instant, short, usd
 from wardwright.kernel.usage import Usage
 
@@ -17,7 +18,7 @@ _BLOCKS: Final = "▏▎▍▌▋▊▉█"
 _INERT: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 """Control characters, told instead of sent: what a model wrote is not to move anyone's cursor."""
 
-HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "TOKENS", "COST", "TOOK", "RECEIPT")
+HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "POLICY", "TOKENS", "COST", "TOOK", "RECEIPT")
 
 
 def row(summary: Summary) -> tuple[str, ...]:
@@ -29,6 +30,7 @@ def row(summary: Summary) -> tuple[str, ...]:
         summary.model or summary.asked or "-",
         served,
         str(summary.attempts),
+        summary.policy_effect or "-",
         f"{summary.input_tokens}+{summary.output_tokens}",
         usd(summary.cost_nano_usd),
         duration(summary.total_us),
@@ -50,6 +52,7 @@ def lines(full: Full) -> Iterable[str]:
         yield ""
         yield from waterfall(receipt)
     yield ""
+    yield from policy_words.ruled(receipt)
     yield from _end(receipt)
     if receipt.captured:
         yield "bodies    captured: `--bodies` shows them while they are kept"
@@ -89,6 +92,8 @@ def _outcome(receipt: Receipt) -> str:
         said += f" with {receipt.error}"
     if receipt.selected is not None and receipt.status == "completed":
         said += f" by {receipt.selected.target}" + (" after a fallback" if receipt.selected.fallback else "")
+    if receipt.replans:
+        said += " after rules asked again" + (f" {count} times" if (count := len(receipt.replans)) > 1 else "")
     return f"{said} in {duration(receipt.timings.total_us)}"
 
 
@@ -130,8 +135,10 @@ def waterfall(receipt: Receipt) -> Iterable[str]:
     """Attempts against the time of the call."""
     total = max(receipt.timings.total_us, 1)
     width = max(len(tried.target) for tried in receipt.attempts)
-    for tried in receipt.attempts:
-        yield f"{tried.target:<{width}}  {_bar(tried, total)}  {duration(tried.took_us):>7}  {_end_of(tried)}"
+    gave_up = policy_words.gave_up(receipt)
+    for index, tried in enumerate(receipt.attempts):
+        end = _end_of(tried, gave_up.get(index))
+        yield f"{tried.target:<{width}}  {_bar(tried, total)}  {duration(tried.took_us):>7}  {end}"
 
 
 def _bar(tried: Tried, total_us: int) -> str:
@@ -147,8 +154,8 @@ def _bar(tried: Tried, total_us: int) -> str:
     return bar.ljust(BAR_CELLS)
 
 
-def _end_of(tried: Tried) -> str:
-    said = ["ok" if tried.failure is None else _failure(tried)]
+def _end_of(tried: Tried, by: str | None) -> str:
+    said = ["ok" if tried.failure is None else _failure(tried) if by is None else by]
     if tried.finish:
         said.append(" ".join(sorted(set(tried.finish))))
     if tried.answered_us is not None and tried.failure is None:
@@ -203,13 +210,17 @@ def _caller(caller: Caller) -> str:
 def way(receipt: Receipt) -> str:
     """The way of a call in one line.
 
-    `swift failed: server error (HTTP 503) -> steady answered`
+    `swift failed: server error (HTTP 503) -> steady stopped by desk/old-client, asked again -> steady answered`
     """
-    steps = [
-        f"{tried.target} answered" if tried.failure is None else f"{tried.target} failed: {_failure(tried)}"
-        for tried in receipt.attempts
-    ]
-    return " -> ".join(steps) or "nobody was asked"
+    gave_up = policy_words.gave_up(receipt)
+    steps = [_tried(tried, gave_up.get(index)) for index, tried in enumerate(receipt.attempts)]
+    return " -> ".join(steps) or policy_words.refused(receipt) or "nobody was asked"
+
+
+def _tried(tried: Tried, by: str | None) -> str:
+    if tried.failure is None:
+        return f"{tried.target} answered"
+    return f"{tried.target} {by}" if by is not None else f"{tried.target} failed: {_failure(tried)}"
 
 
 def bill(receipt: Receipt) -> str:

@@ -75,7 +75,7 @@ class PhaseTrace(msgspec.Struct, frozen=True, kw_only=True):
     held_chars_max: int
     held_us_max: int
     nearest: tuple[str, ...]
-    """Silent rules that lacked the least, as `policy/rule`."""
+    """Silent rules with a condition that lacked the least, as `policy/rule`."""
     phase: PhaseName
     reproduced: bool
     """The decision comes out the same from what the receipt holds."""
@@ -214,7 +214,7 @@ def _phase(ruling: Ruling, governance: Governance, *, reproduced: bool) -> Phase
         (_rule(rule, ruling, facts) for rule in governance.policy.of(ruling.phase)),
         key=lambda one: (_ORDER.index(one.standing), one.rule),
     )
-    silent = [one for one in rules if one.standing == "silent" and one.lacking]
+    silent = [one for one in rules if one.standing == "silent" and (one.condition or one.exceptions)]
     least = min((len(one.lacking) for one in silent), default=0)
     return PhaseTrace(
         caught_more=ruling.caught_more,
