@@ -10,7 +10,7 @@ A session is a text file:
     --- exit 2
 
 Its first line says over what it runs: `none` (no state directory yet), `stopped` (one that a gateway left), `changed`
-(the same, with one record of it altered), `running`, or `governed` (stopped, under the policy `desk.yaml`).
+(the same, with one record of it altered), `running`, or `governed` (stopped, under `desk.yaml`).
 `NAME=VALUE` before a command is its environment. What changes from run to run is replaced by a word in `<…>` before it
 is compared; runs of blanks count as two, since columns are as wide as what stands in them.
 """

@@ -187,13 +187,12 @@ def over(desk: Path, past: Path) -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
-def test_a_session_comes_out_as_written(
-    path: Path, desk: Path, past: Path, governed: Path, over: ExitStack
-) -> None:
+def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, governed: Path, over: ExitStack) -> None:
     session = transcript.read(path)
     if session.gateway == "governed":
         shutil.copytree(governed / "state", desk / "state")
         (desk / "desk.yaml").write_text(governed_past.POLICY)
+        (desk / "stricter.yaml").write_text(governed_past.POLICY.replace("4096", "6000").replace("OldC", "C"))
     elif session.gateway != "none":
         shutil.copytree(past / "state", desk / "state")
     if session.gateway == "changed":
