@@ -50,7 +50,7 @@ def candidate(*documents: str, also: tuple[str, ...] = ()) -> Candidate:
     return Candidate(
         also=also,
         models={one.value.name: one.value for one in found if isinstance(one.value, ModelContract)},
-        policies={one.value.name: one for one in found if isinstance(one.value, PolicyContract)},  # type: ignore[misc]
+        policies={one.value.name: one for one in found if isinstance(one.value, PolicyContract)},
     )
 
 
