@@ -14,14 +14,16 @@ from wardwright.calls.phases import PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
-from wardwright.contracts.policy import ActionName, Alert, PolicyContract
+from wardwright.contracts.policy import ActionName, Alert, PolicyContract, State
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.allowance import Limit, limits_of
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
 from wardwright.policy.decision import Retrying
 from wardwright.policy.loading import load
+from wardwright.policy.reminders import reminded
 from wardwright.streams.lowering import lower
 from wardwright.streams.rule import StreamRule
 from wardwright.streams.ruleset import RETRIES_MAX, RuleSet, problems
@@ -45,9 +47,15 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     """Rules by `policy/rule`."""
     comparisons: Mapping[str, tuple[tuple[str, Compared], ...]]
     """By phase: what its rules compare withheld fields with, by key."""
+    detects: bool
+    """Some rule asks a detector."""
+    limits: tuple[Limit, ...]
+    """What its budgets allow."""
     documents: Mapping[str, PolicyContract]
     """The policies by name."""
     policy: Policy
+    remembers: Mapping[str, tuple[str, State]]
+    """Rules whose reminders a session hears once or seldom: their policies, and what they count."""
     stream: RuleSet | None
     """The rules that search answers while they are written; None: there are none."""
     waits: bool
@@ -57,6 +65,11 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     def reads_answers(self) -> bool:
         """Answers must be taken apart into events: some rule looks at them."""
         return bool(self.stream or self.policy.of("stream") or self.policy.of("output"))
+
+    @property
+    def looks_back(self) -> bool:
+        """Its rules read or make a past."""
+        return bool(self.policy.recalled or self.policy.keeps)
 
     @property
     def switches(self) -> tuple[str, ...]:
@@ -85,8 +98,15 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     return Governance(
         by_name=by_name,
         comparisons={phase.name: _comparisons(policy, phase.name) for phase in PHASES},
+        detects=any(
+            rule.detects or any(leaf.test.op == "detector" for leaf in leaves(rule.node)) for rule in policy.every()
+        ),
+        limits=limits_of(policy.budgets),
         documents={one.value.name: one.value for one in found},
         policy=policy,
+        remembers={
+            name: (rule.policy, state) for name, rule in by_name.items() if (state := reminded(rule.rule)) is not None
+        },
         stream=RuleSet(lowered) if lowered else None,
         waits=any(_waits(rule) for rule in policy.of("output")),
     )

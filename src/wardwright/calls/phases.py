@@ -113,7 +113,7 @@ OUTPUT: Final = Phase(
     name="output",
     doc="The whole answer of an attempt, before its end is told.",
     fields=_CALLER + _REQUEST + _ATTEMPT + _OUTPUT,
-    actions=_SPEAKS | _ENDS | _AGAIN,
+    actions=_SPEAKS | _AGAIN | {"block"},
     channels=("text", "reasoning", "tool_arguments"),
     whole=True,
 )

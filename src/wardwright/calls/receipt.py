@@ -18,6 +18,8 @@ from wardwright.calls.ruling import Ruling
 from wardwright.contracts.policy import ActionName
 from wardwright.journal import life
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_record import Charge, Refused
+from wardwright.limits.events import CallEvents
 from wardwright.policy.arbiter import RANKS
 from wardwright.routing.plan import Plan, RouteFacts
 
@@ -231,6 +233,19 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
+class Alerted(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert that the call raised."""
+
+    outcome: Literal["queued", "duplicate", "dead_lettered", "dropped", "refused"]
+    """What became of it when it was raised; `wardwright alert list` tells how its delivery went."""
+    phase: str
+    """In which its rule decided."""
+    rule: str
+    """`policy/rule`."""
+    sink: str
+    """Where it goes."""
+
+
 class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The route decided anew, for an attempt that a rule asked for."""
 
@@ -249,8 +264,18 @@ class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `call.closed`."""
 
+    alerts: tuple[Alerted, ...] = ()
+    """What rules told somebody."""
+    approval: str | None = None
+    """The approval that the call used up."""
     attempts: tuple[Tried, ...] = ()
     """Every attempt that was started, in order."""
+    budget_order: int = 0
+    """Where the call stands among those that budgets counted; 0: they did not."""
+    budget_refused: Refused | None = None
+    """The budget that had no room for the call, or for another attempt of it."""
+    budgets: tuple[Charge, ...] = ()
+    """What the call counted in which budget."""
     caller: Caller
     """Who called."""
     cache_lost_tokens: int = 0
@@ -264,12 +289,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Unset where the name led nowhere."""
     cost_nano_usd: int = 0
     """Over all attempts."""
+    detectors: str | None = None
+    """The version of the table of detectors, where a rule asked one."""
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
     facts: RouteFacts | None = None
     """What the route decision saw; unset where the call ended before it."""
     format: int = FORMAT
     """The version of this schema."""
+    history: CallEvents | None = None
+    """What the call added to the past that rules read; unset where it added nothing."""
     node_type: str | None = None
     """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
     plan: Plan | None = None

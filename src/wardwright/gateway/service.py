@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
 
 from wardwright.calls import receipt as rc
+from wardwright.calls.alerts import Alerts
 from wardwright.calls.machine import Accepted, Close, Effect, Machine
+from wardwright.calls.memory import Seal
 from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity
-from wardwright.gateway import governing
+from wardwright.gateway import approving, governing
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
@@ -31,11 +34,14 @@ from wardwright.gateway.intake import Intake, Kind
 from wardwright.gateway.live import Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
+from wardwright.journal.approvals import ApprovalDesk
 from wardwright.journal.captures import CaptureWriter
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.limits.budgets import Budgets
 from wardwright.limits.deadlines import Wheel
+from wardwright.limits.history import History
 from wardwright.routing.calibration import Calibration
 from wardwright.routing.draw import Keyed
 from wardwright.routing.planner import plan, spoke_before
@@ -70,6 +76,12 @@ class Gateway:
         wheel: Wheel,
         writer: Writer,
     ) -> None:
+        self.alerts: Alerts | None = None
+        """Who delivers what rules tell somebody; None: nobody."""
+        self.approvals: ApprovalDesk | None = None
+        """Where rules ask for approval; None: nobody can give it."""
+        self.budgets = Budgets()
+        """What callers used of the budgets of policies."""
         self.calibrations: dict[str, Calibration] = {}
         """By contract: what providers count, against what was estimated."""
         self.calibrations_ppm: dict[str, int] = {}
@@ -79,6 +91,8 @@ class Gateway:
         self.catalog = Catalog({})
         self.clock = clock
         self.health = HealthBoard()
+        self.history = History()
+        """What calls left behind that rules read."""
         self.keys = KeyRing()
         self.live: dict[str, Live] = {}
         """Calls under way by receipt id, oldest first."""
@@ -126,16 +140,36 @@ class Gateway:
             tape = Tape(self.capture, intake.tenant, machine.accepted.receipt, body, client)
         live = Live(self, machine, client, intake, version, tape)
         self.live[machine.accepted.receipt] = live
-        live.carry(effects)
+        if intake.redemption is None:
+            live.carry(effects)
+        else:
+            live.carry_after(intake.redemption, effects)
         return None if live.over else live
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key), simulation=True)
+        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True), simulation=True)
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
         raise AssertionError("a simulation closes when it is decided")
+
+    def alerted(self, receipt: rc.Receipt, intake: Intake) -> rc.Receipt:
+        """The receipt of a governed call, with whom its rules told by its end."""
+        rulings = intake.rulings
+        if rulings is None:
+            return receipt
+        with suppress(WardwrightError):  # the call is over: what a full sink refuses stands in the receipt
+            governing.alert(self, intake, "" if receipt.contract is None else receipt.contract.name)
+        used = None if intake.redemption is None else intake.approval
+        if not rulings.alerts and used is None:
+            return receipt
+        return msgspec.structs.replace(receipt, alerts=tuple(rulings.alerts), approval=used)
+
+    def seal(self, tenant: str) -> Seal:
+        """The keyed digest under which texts of a tenant are remembered."""
+        secret = self._secret(tenant)
+        return lambda text: secret.digest(text.encode("utf-8", "surrogatepass")).hex()
 
     def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
         """A call has ended: what the gateway learns from it. `calibration_ppm` is what its estimate rested on."""
@@ -201,7 +235,7 @@ class Gateway:
     def _decide(self, intake: Intake, *, simulation: bool) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
         """Everything up to the plan, the same for a live call and for a simulation."""
         now_us, now_ns = self.clock.now_us(), self.clock.monotonic_ns()
-        receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
+        receipt = intake.receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
         failure: WardwrightError | None = None
         try:
             secret = self._secret(intake.tenant)
@@ -215,9 +249,7 @@ class Gateway:
                 secret=secret,
             )
             if version.governance is not None:
-                version, contract, facts = governing.ruled_request(
-                    intake, version, contract, facts, self.calibrations_ppm
-                )
+                version, contract, facts = governing.ruled_request(self, intake, version, contract, facts)
         except WardwrightError as error:
             failure = error
         head = intake.head
@@ -240,8 +272,17 @@ class Gateway:
             return machine, None, machine.refused(failure, now_ns, contract=intake.contract, rulings=rulings)
         planned = plan(version.route, facts)
         refusal: WardwrightError | None = None
+        retry_after_s: int | None = None
         if rulings is not None and planned.refusal is None:
-            facts, planned, refusal = governing.ruled_route(version, facts, planned, rulings)
+            facts, planned, refusal = governing.ruled_route(self, intake, version, facts, planned)
+            if refusal is None and planned.refusal is None:
+                deadline_us = now_us + version.contract.deadline_s * 1_000_000
+                refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        if refusal is None and intake.approving and planned.refusal is None:
+            try:
+                intake.redemption = approving.redeem(self.approvals, intake)
+            except WardwrightError as error:
+                refusal = error
         effects = machine.decided(
             contract,
             version.node_type,
@@ -251,6 +292,7 @@ class Gateway:
             self.clock.monotonic_ns(),
             before=spoke_before(version.route, facts) if planned.draws else None,
             refusal=refusal,
+            retry_after_s=retry_after_s,
             rulings=rulings,
         )
         return machine, version, effects
@@ -260,7 +302,19 @@ class Gateway:
         facts = governing.reminded(intake, version, self.calibrations_ppm, machine.facts, again)
         facts = msgspec.structs.replace(facts, resting=version.resting(self.health.resting(self.now())))
         planned = plan(version.route, facts)
-        return machine.replanned(again, facts, planned, version.terms(planned), self.clock.monotonic_ns())
+        refusal, retry_after_s = None, None
+        if planned.refusal is None:
+            deadline_us = machine.accepted.started_at + version.contract.deadline_s * 1_000_000
+            refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        return machine.replanned(
+            again,
+            facts,
+            planned,
+            version.terms(planned),
+            self.clock.monotonic_ns(),
+            refusal=refusal,
+            retry_after_s=retry_after_s,
+        )
 
     def _secret(self, tenant: str) -> Keyed:
         key = self.tenant_keys.key(tenant)

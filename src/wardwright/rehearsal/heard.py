@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from wardwright.calls.answer_rulings import left_of
 from wardwright.calls.governance import Governance
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.receipt import Receipt
-from wardwright.calls.rulings import left_of
 from wardwright.dialects.answer import Identity
 from wardwright.dialects.openai_events import OpenAIEvents, OpenAIWhole
 from wardwright.dialects.openai_render import ChunkRenderer

@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from wardwright.calls.answer_rulings import before_attempt, ruled_stream, within_budget
 from wardwright.calls.governance import Governance
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.receipt import Receipt
 from wardwright.calls.ruling import Caught, Did, PhaseName, Ruling
-from wardwright.calls.rulings import before_attempt, ruled_stream, within_budget
 from wardwright.calls.searching import search
 from wardwright.journal.captures import Capture
 from wardwright.policy.answers import judged
