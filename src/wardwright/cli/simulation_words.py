@@ -77,7 +77,10 @@ def _sum(found: Simulation) -> str:
     for count, words in (
         (found.speculative, "left out, behind a call of their session that goes another way"),
         (found.unasked, "under no policy"),
-        (found.unreadable, "whose policies are not stored here"),
+        (
+            found.unreadable,
+            "that cannot be read any more: a contract is not stored here, or the detectors have changed",
+        ),
     ):
         if count:
             said += f", {count} {words}"

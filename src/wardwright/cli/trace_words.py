@@ -94,6 +94,7 @@ def _rule(rule: RuleTrace, decision: Decision) -> Iterator[str]:
     for one in rule.exceptions:
         yield f"    unless {one.name}"
         yield from _condition(one.condition, "      ")
+    yield from (f"    {sentence}" for sentence in rule.past)
     if rule.looks_for is not None:
         yield f"    {rule.looks_for}  {_looked(rule)}"
     for caught in rule.caught:

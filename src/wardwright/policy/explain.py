@@ -216,7 +216,7 @@ def recalled_words(one: Recalled) -> str:
             }[state.measure]
             same = f" with the same {' and '.join(state.same)}" if state.same else ""
             current = "the current call too" if state.including_current else "the current call left out"
-            return f"{one.field} {what}{same}, of the {_whose(state)}, {_within(state)}, {current}."
+            return f"{one.field} {what}{same}, of the {whose(state)}, {_within(state)}, {current}."
         case Machine() as machine:
             moves = "; ".join(_transition(each) for each in machine.transitions)
             spent = f"; a spent budget leads to `{machine.on_exhausted}`" if machine.on_exhausted is not None else ""
@@ -225,10 +225,11 @@ def recalled_words(one: Recalled) -> str:
                 for state in machine.states
                 if state.restrict_routes
             )
-            return f"{one.field}, of the {_whose(machine)}, begins as `{machine.initial}`: {moves}{spent}.{bound}"
+            return f"{one.field}, of the {whose(machine)}, begins as `{machine.initial}`: {moves}{spent}.{bound}"
 
 
-def _whose(declared: State | Machine) -> str:
+def whose(declared: State | Machine) -> str:
+    """Whose past it is."""
     return "declared session" if declared.session == "declared" else declared.scope
 
 

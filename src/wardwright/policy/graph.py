@@ -7,20 +7,23 @@ is measured by a font: widths are counted in characters, so that the same policy
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, assert_never
 from xml.sax.saxutils import escape
 
 import msgspec
 
-from wardwright.contracts.policy import Channel, hold_of
+from wardwright.contracts.policy import Channel, Machine, State, hold_of
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.compiler import Compiled, Policy, withholds
 from wardwright.policy.decision import Proposal, Retrying
 from wardwright.policy.expectation import JsonExpecting
+from wardwright.policy.explain import whose
+from wardwright.policy.strata import Recalled
 
 BUDGETS: Final = "budgets"
-"""The lane above the phases."""
+PAST: Final = "past"
+"""The lanes above the phases."""
 FIELDS_MAX: Final = 3
 """Fields of a rule that are named; the rest is counted."""
 
@@ -59,6 +62,8 @@ def lanes(policy: Policy) -> tuple[Lane, ...]:
     found = [
         Lane(phase, policy.phases[phase].doc, tuple(map(_row, rules))) for phase, rules in policy.rules.items() if rules
     ]
+    if policy.recalled:
+        found.insert(0, Lane(PAST, "What rules remember of earlier calls.", tuple(map(_recalled, policy.recalled))))
     budgets = budgets_explained(policy)
     if budgets:
         found.insert(0, Lane(BUDGETS, "What may be used, reserved before each call.", tuple(map(_budget, budgets))))
@@ -69,6 +74,29 @@ def _budget(words: BudgetWords) -> Row:
     blocks = "refused" in words.sentence
     effect = Effect("block budget_exceeded", RANKS["block"]) if blocks else Effect("a fact for rules", RANKS["allow"])
     return Row(effects=(effect,), looks_at=words.sentence.partition(":")[0], name=words.budget, why=words.why)
+
+
+def _recalled(one: Recalled) -> Row:
+    declared = one.declared
+    match declared:
+        case State():
+            looks_at = f"{declared.measure} of {', '.join(declared.events)} in the {whose(declared)}"
+            effects = [Effect("a fact for rules", RANKS["allow"])]
+        case Machine():
+            looks_at = f"state of the {whose(declared)}, at first {declared.initial}"
+            effects = [
+                Effect(f"{move.origin} → {move.to}{'' if move.max is None else f' ×{move.max}'}", RANKS["allow"])
+                for move in declared.transitions
+            ]
+            effects += [
+                Effect(f"in {state.name}: restrict_routes {', '.join(state.restrict_routes)}", RANKS["restrict_routes"])
+                for state in declared.states
+                if state.restrict_routes
+            ]
+        case _:
+            assert_never(declared)
+    name = f"{one.policy}/{one.field}"
+    return Row(effects=tuple(effects), looks_at=looks_at, name=name, why=f"as {one.policy} declares it")
 
 
 def _row(rule: Compiled) -> Row:

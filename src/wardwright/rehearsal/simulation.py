@@ -23,6 +23,7 @@ from wardwright.contracts.digest import digest, governing, reach
 from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import ActionName, PolicyContract
 from wardwright.journal.captures import Capture
+from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.decision import Decision, Proposal
@@ -124,7 +125,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     unasked: int = 0
     """Calls that no policy governs, then or now, or that ended before any was asked."""
     unreadable: int = 0
-    """Calls of which a contract that took part is not stored here."""
+    """Calls of which a contract that took part is not stored here, or which another table of detectors read."""
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -141,6 +142,9 @@ def simulate(calls: Iterable[Recorded], candidate: Candidate, load: Load, *, sam
     left: set[str] = set()
     for call in calls:
         receipt = call.receipt
+        if receipt.detectors not in (None, DETECTORS_VERSION):
+            fold.unreadable += 1
+            continue
         try:
             recorded = compiled.recorded(receipt)
         except WardwrightError:

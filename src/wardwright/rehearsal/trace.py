@@ -19,8 +19,9 @@ from wardwright.kernel.usage import Usage
 from wardwright.policy.answers import Unmet
 from wardwright.policy.compiler import Compiled
 from wardwright.policy.decision import Decision, Proposal, Span
-from wardwright.policy.explain import exceptions_of, sought
+from wardwright.policy.explain import exceptions_of, recalled_words, sought
 from wardwright.policy.phases import Facts
+from wardwright.policy.strata import Recalled
 from wardwright.rehearsal.replay import Load, policies_of, policy_of
 from wardwright.rehearsal.rulings import again, facts_of
 from wardwright.rehearsal.weighed import Condition, otherwise, shown, weighed
@@ -51,6 +52,8 @@ class RuleTrace(msgspec.Struct, frozen=True, kw_only=True):
     """Of a silent rule: the fewest things that would have to be otherwise for it to fire."""
     looks_for: str | None
     """What it searches its channels for, or what it expects of them; null where it looks at none."""
+    past: tuple[str, ...]
+    """What it reads of earlier calls, a sentence each."""
     rule: str
     """`policy/rule`."""
     shadow: bool
@@ -211,7 +214,7 @@ def _phases(receipt: Receipt, governance: Governance) -> Iterator[tuple[int | No
 def _phase(ruling: Ruling, governance: Governance, *, reproduced: bool) -> PhaseTrace:
     facts = facts_of(ruling, governance)
     rules = sorted(
-        (_rule(rule, ruling, facts) for rule in governance.policy.of(ruling.phase)),
+        (_rule(rule, ruling, facts, governance.policy.recalled) for rule in governance.policy.of(ruling.phase)),
         key=lambda one: (_ORDER.index(one.standing), one.rule),
     )
     silent = [one for one in rules if one.standing == "silent" and (one.condition or one.exceptions)]
@@ -232,7 +235,7 @@ def _phase(ruling: Ruling, governance: Governance, *, reproduced: bool) -> Phase
 _ORDER: Final = ("fired", "untold", "silent")
 
 
-def _rule(rule: Compiled, ruling: Ruling, facts: Facts) -> RuleTrace:
+def _rule(rule: Compiled, ruling: Ruling, facts: Facts, recalled: Iterable[Recalled]) -> RuleTrace:
     reasons = [one for one in ruling.decision.reasons if f"{one.policy}/{one.rule}" == rule.name]
     untold = tuple(dict.fromkeys(why for one in reasons for why in one.unknown))
     standing: Literal["fired", "silent", "untold"] = "silent"
@@ -254,6 +257,7 @@ def _rule(rule: Compiled, ruling: Ruling, facts: Facts) -> RuleTrace:
         found=dict(ruling.searched).get(rule.name) if rule.patterns else None,
         lacking=lacking,
         looks_for=looks_for,
+        past=tuple(recalled_words(one) for one in recalled if one.field in rule.reads),
         rule=rule.name,
         shadow=rule.shadow,
         standing=standing,
