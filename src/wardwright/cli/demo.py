@@ -26,7 +26,7 @@ from wardwright.api.journal import Verification, overall
 from wardwright.api.receipts import Full
 from wardwright.api.versions import Stored
 from wardwright.calls.receipt import Receipt
-from wardwright.cli import receipt_words
+from wardwright.cli import policy_words, receipt_words
 from wardwright.cli.door import Door, open_door
 from wardwright.cli.examples import examples
 from wardwright.cli.exits import Exit
@@ -179,6 +179,8 @@ class _Show:
     def call(self, receipt: Receipt) -> None:
         self._line()
         self._line(f"  route    {receipt_words.way(receipt)}")
+        for line in policy_words.decided(receipt):
+            self._line(f"  policy   {line}")
         self._line(f"  receipt  {receipt.receipt}: {receipt_words.bill(receipt)}")
         for tried in receipt_words.waterfall(receipt):
             self._line(click.style(f"           {tried}", dim=True))

@@ -18,8 +18,7 @@ def ruled(receipt: Receipt) -> Iterable[str]:
     """What the rules of a call decided; nothing where none was asked."""
     if receipt.contract is None or not receipt.contract.policies:
         return
-    told = [line for ruling in receipt.policy for line in _ruling(ruling)]
-    told += [line for replanned in receipt.replans for line in _reminded(replanned.after, replanned.reminders)]
+    told = decided(receipt)
     names = ", ".join(receipt.contract.policies)
     if not told:
         yield f"policy    {names}: every rule was silent"
@@ -27,6 +26,12 @@ def ruled(receipt: Receipt) -> Iterable[str]:
     yield f"policy    {names}; `wardwright policy trace {receipt.receipt}` says why"
     for line in told:
         yield f"          {line}"
+
+
+def decided(receipt: Receipt) -> list[str]:
+    """A line for each rule that was not silent, and for each reminder."""
+    told = [line for ruling in receipt.policy for line in _ruling(ruling)]
+    return told + [line for one in receipt.replans for line in _reminded(one.after, one.reminders)]
 
 
 def gave_up(receipt: Receipt) -> dict[int, str]:

@@ -49,6 +49,9 @@ def lines(found: Simulation) -> Iterable[str]:
     for sample in found.samples:
         yield from _sample(sample)
         yield ""
+    if found.unsampled:
+        yield f"and {counted(found.unsampled, 'call')} that change in yet other ways"
+        yield ""
     yield _sum(found)
 
 

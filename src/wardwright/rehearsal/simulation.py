@@ -35,6 +35,9 @@ from wardwright.rehearsal.rulings import again, gave_up
 GOVERNANCES_MAX: Final = 1024
 """Sets of policies that are kept compiled; past it they are compiled again."""
 
+SIGNATURES_MAX: Final = 200
+"""Ways in which calls change that are told one by one; calls that change in yet another way are counted."""
+
 Change: TypeAlias = Literal["new_fire", "lost_fire", "changed_action", "same", "unknown"]
 
 CHANGES: Final[tuple[Change, ...]] = ("new_fire", "lost_fire", "changed_action", "same", "unknown")
@@ -124,6 +127,8 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """Set where the simulation ended because a recorded decision is not reproduced; everything else is empty then."""
     unasked: int = 0
     """Calls that no policy governs, then or now, or that ended before any was asked."""
+    unsampled: int = 0
+    """Calls that change in a way for which there was no room among `samples`."""
     unreadable: int = 0
     """Calls of which a contract that took part is not stored here, or which another table of detectors read."""
 
@@ -341,6 +346,7 @@ class _Fold:
         self._samples: dict[tuple[Changed, ...], list[str]] = {}
         self._sampled: Counter[tuple[Changed, ...]] = Counter()
         self._samples_max = samples_max
+        self._unsampled = 0
 
     def take(self, receipt: Receipt, phases: Iterable[_Compared]) -> bool:
         """Count one call; whether it would have gone another way."""
@@ -360,6 +366,9 @@ class _Fold:
         if flips:
             self._flipped += 1
             signature = tuple(flips)
+            if signature not in self._samples and len(self._samples) >= SIGNATURES_MAX:
+                self._unsampled += 1
+                return diverged
             self._sampled[signature] += 1
             receipts = self._samples.setdefault(signature, [])
             if len(receipts) < self._samples_max:
@@ -392,4 +401,5 @@ class _Fold:
             speculative=self.speculative,
             unasked=self.unasked,
             unreadable=self.unreadable,
+            unsampled=self._unsampled,
         )

@@ -98,3 +98,27 @@ def test_a_call_that_no_policy_governs_has_attempts_and_no_phases(tmp_path: Path
     (receipt,) = governed_past.play(tmp_path, governed_past.CALLS[:1], ungoverned)
     found = trace(receipt, contract_blobs(tmp_path / "state").get)
     assert (found.policies, found.before, found.after, found.attempts[0].phases) == ((), (), (), ())
+
+
+REPEATED = """\
+kind: policy
+name: desk
+state:
+  asked: {count: asked, scope: session, within: {turns: 9}}
+rules:
+  - {id: note, phase: request, then: [{annotate: asked}], why: to count}
+  - {id: again, phase: request, when: {gte: [state.asked, 2]}, then: [block], why: once is enough}
+"""
+
+
+def test_what_a_rule_remembers_is_told_with_its_value_and_its_window(tmp_path: Path) -> None:
+    calls = [Asking(session="s1"), Asking(session="s1")]
+    receipts = governed_past.play(tmp_path, calls, governed_past.DOCUMENTS | {"desk.yaml": REPEATED})
+    first, second = (
+        rule(trace(receipt, contract_blobs(tmp_path / "state").get).before[0], "desk/again") for receipt in receipts
+    )
+    assert (first.standing, first.lacking) == ("silent", ("state.asked is at least 2: 1",))
+    assert second.standing == "fired"
+    assert second.past == (
+        "state.asked counts `asked`, of the session, within the last 9 turns, the current call too.",
+    )
