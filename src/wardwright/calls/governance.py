@@ -14,7 +14,7 @@ from wardwright.calls.phases import PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
-from wardwright.contracts.policy import ActionName, Alert, PolicyContract, State
+from wardwright.contracts.policy import ActionName, Alert, PolicyContract, RetryWithReminder, State
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Limit, limits_of
@@ -65,6 +65,13 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     def reads_answers(self) -> bool:
         """Answers must be taken apart into events: some rule looks at them."""
         return bool(self.stream or self.policy.of("stream") or self.policy.of("output"))
+
+    @property
+    def keeps_answers(self) -> bool:
+        """What an answer says must be at hand when it ends: rules judge it whole, or have a model go on with it."""
+        actions = (action for rule in self.policy.of("stream") for action in rule.rule.then)
+        onward = any(isinstance(one, RetryWithReminder) and one.after_release == "continue" for one in actions)
+        return onward or bool(self.policy.of("output"))
 
     @property
     def looks_back(self) -> bool:

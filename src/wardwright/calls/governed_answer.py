@@ -113,7 +113,7 @@ class GovernedAnswer:
     """One attempt's answer. `stop` says that it must end, and why; nothing comes out any more then."""
 
     __slots__ = (
-        "_decoder", "_governor", "_heard", "_held_since_ns", "_kept", "_renderer", "_room", "_skip", "_told",
+        "_decoder", "_governor", "_heard", "_held_since_ns", "_keeps", "_kept", "_renderer", "_room", "_skip", "_told",
         "broken", "caught", "caught_more", "held_chars_max", "held_ns_max", "stop", "tally", "told", "written",
     )  # fmt: skip
 
@@ -123,13 +123,15 @@ class GovernedAnswer:
         governor: Governor | None,
         renderer: Renderer,
         *,
+        keeps: bool = True,
         now_ns: int = 0,
         prefix: str = "",
         waits: bool,
         whole: bool,
     ) -> None:
-        """`governor` None: no rule searches the stream. `prefix`: what an attempt before this one released, with which
-        the answer goes on. `waits`: see rule 3. `whole`: the client wants no stream."""
+        """`governor` None: no rule searches the stream. `keeps`: what is written is asked for later. `prefix`: what
+        an attempt before this one released, with which the answer goes on. `waits`: see rule 3. `whole`: the client
+        wants no stream."""
         self._decoder = decoder
         self._governor = governor
         self._renderer = renderer
@@ -145,6 +147,7 @@ class GovernedAnswer:
         self.held_ns_max = 0
         self.stop: Abort | Retry | None = None
         self.written = Written()
+        self._keeps = keeps
         self._skip = 0 if governor is None else len(prefix)
         if prefix and governor is not None:
             self._carry(governor.take([TextDelta(0, prefix)], now_ns), now_ns)
@@ -253,7 +256,8 @@ class GovernedAnswer:
             if isinstance(event, Broken):
                 self.broken = event
                 break
-            self.written.add(event)
+            if self._keeps:
+                self.written.add(event)
             if self._skip and isinstance(event, TextDelta):
                 cut = event.text[self._skip :]
                 self._skip -= len(event.text) - len(cut)

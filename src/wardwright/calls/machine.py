@@ -135,6 +135,7 @@ Effect: TypeAlias = Start | Cancel | Replan | Settle | Open | Begin | Release | 
 _CANCEL: Final = Cancel()
 _BEGIN: Final = Begin()
 _FINISH: Final = Finish()
+_UNHEARD: Final = (0, 0, 0, 0, 0)
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
 
@@ -159,7 +160,7 @@ class Machine:
         self._first_facts: RouteFacts | None = None
         self._running = False
         self._plan: Plan | None = None
-        self._replans: list[rc.Replanned] = []
+        self._replans: tuple[rc.Replanned, ...] = ()
         self._node_type: str | None = None
         self._rulings: Rulings | None = None
         self._terms: tuple[Terms, ...] = ()
@@ -180,7 +181,7 @@ class Machine:
         self._usage_source: rc.UsageSource = "none"
         self._tried: list[rc.Tried] = []
         self._deadline_ns: int | None = None
-        self._heard = (0, 0, 0, 0, 0)
+        self._heard = _UNHEARD
         """What the client was told before the attempt that goes on from there."""
         self._renderer: Renderer | None = None
         """What wrote that."""
@@ -245,15 +246,10 @@ class Machine:
         fails closed."""
         if self.closed:
             return _NOTHING
-        self._replans.append(
-            rc.Replanned(
-                after=len(self._tried),
-                facts=facts,
-                kept_chars=len(again.kept),
-                plan=plan,
-                reminders=again.reminders,
-            )
+        replanned = rc.Replanned(
+            after=len(self._tried), facts=facts, kept_chars=len(again.kept), plan=plan, reminders=again.reminders
         )
+        self._replans = (*self._replans, replanned)
         if refusal is None and plan.refusal is not None:
             refusal = WardwrightError(plan.refusal.code, plan.refusal.message)
         if refusal is not None:
@@ -277,8 +273,7 @@ class Machine:
         if 200 <= status < 300:
             accepted, terms = self.accepted, run.terms
             stream, include_usage = accepted.request.stream, accepted.include_usage
-            if self.judges:
-                assert self._rulings is not None
+            if self._rulings is not None and self.judges:
                 renderer = self._renderer or terms.voice.renderer(
                     accepted.identity, stream=stream, include_usage=include_usage, target=terms.mark
                 )
@@ -286,6 +281,7 @@ class Machine:
                     terms.voice.decoder(headers, streamed=True),
                     run.governor,
                     renderer,
+                    keeps=self._rulings.governance.keeps_answers,
                     now_ns=now_ns,
                     prefix=self.prefix,
                     waits=self._rulings.governance.waits,
@@ -422,8 +418,7 @@ class Machine:
     def _start(self, index: int, now_ns: int) -> tuple[Effect, ...]:
         assert self._plan is not None
         planned, terms = self._plan.attempts[index], self._terms[index]
-        if self.judges:
-            assert self._rulings is not None
+        if self._rulings is not None and self.judges:
             waits = self._rulings.governance.waits or not self.accepted.request.stream
             delivery: Delivery = "whole" if waits else "live"
             before, governor = self._rulings.attempt(
@@ -654,6 +649,8 @@ class Machine:
         if tally is None:
             return self._heard
         heard = self._heard
+        if heard is _UNHEARD:
+            return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
         return (
             heard[0] + tally.argument_chars,
             heard[1] + tally.events,
@@ -707,7 +704,7 @@ class Machine:
                     node_type=self._node_type,
                     plan=self._first,
                     receipt=accepted.receipt,
-                    replans=tuple(self._replans),
+                    replans=self._replans,
                     request=accepted.request,
                     retry_of=accepted.retry_of,
                     selected=selected,
