@@ -7,8 +7,10 @@ from typing import Final
 
 from wardwright.calls.receipt import STOPPED, Receipt
 from wardwright.calls.ruling import Caught, Ruling
+from wardwright.limits.budget_record import Refused
 from wardwright.policy.decision import Decision, Fired, Retrying
 from wardwright.policy.explain import action_words
+from wardwright.rehearsal.trace import Trace
 
 REMINDER_CHARS_MAX: Final = 100
 """Of a reminder in one line."""
@@ -31,7 +33,35 @@ def ruled(receipt: Receipt) -> Iterable[str]:
 def decided(receipt: Receipt) -> list[str]:
     """A line for each rule that was not silent, and for each reminder."""
     told = [line for ruling in receipt.policy for line in _ruling(ruling)]
-    return told + [line for one in receipt.replans for line in _reminded(one.after, one.reminders)]
+    told += [line for one in receipt.replans for line in _reminded(one.after, one.reminders)]
+    return [*told, *beside(receipt)]
+
+
+def beside(receipt: Receipt | Trace) -> Iterator[str]:
+    """What follows from rules beside the answer: budgets that refused, approvals used up, alerts."""
+    refused = receipt.budget_refused
+    if refused is not None:
+        yield f"budget {refused.budget} refused: {_REFUSED[refused.reason]}{_amounts(refused)}"
+    if receipt.approval is not None:
+        yield f"the approval {receipt.approval} was used up"
+    for alert in receipt.alerts:
+        yield f"{alert.phase}: {alert.rule} told `{alert.sink}`: {alert.outcome.replace('_', ' ')}"
+
+
+_REFUSED: Final = {
+    "exceeded": "the limit would be passed",
+    "unclaimed": "the call does not say whose it is",
+    "crowded": "too many are in use to tell this one from others",
+}
+
+
+def _amounts(refused: Refused) -> str:
+    if refused.limit is None:
+        return ""
+    return (
+        f" ({refused.used or 0:,} used, {refused.reserved or 0:,} reserved by calls in flight, "
+        f"{refused.asked or 0:,} asked for, of {refused.limit:,})"
+    )
 
 
 def gave_up(receipt: Receipt) -> dict[int, str]:

@@ -7,6 +7,7 @@ from typing import Final, assert_never
 
 from wardwright.calls.ruling import Caught
 from wardwright.cli.figures import counted, duration, short
+from wardwright.cli.policy_words import beside
 from wardwright.policy.decision import Decision, Proposal, Span
 from wardwright.policy.explain import action_words
 from wardwright.rehearsal.trace import AttemptTrace, PhaseTrace, RuleTrace, Trace, proposed_by
@@ -34,6 +35,9 @@ def lines(found: Trace) -> Iterable[str]:
     for phase in found.after:
         yield ""
         yield from _phase(phase, phase.phase)
+    if told := list(beside(found)):
+        yield ""
+        yield from told
 
 
 def _attempt(index: int, attempt: AttemptTrace) -> Iterator[str]:

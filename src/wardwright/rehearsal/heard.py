@@ -78,5 +78,10 @@ def _is_the_models(receipt: Receipt) -> bool:
     if receipt.status != "completed" or receipt.request.kind != "chat" or not receipt.attempts:
         return False
     last = len(receipt.attempts) - 1
-    caught = (one for ruling in receipt.policy if ruling.attempt == last for one in ruling.caught)
-    return not any(one.action in _CHANGED and not one.shadow and one.lost_to is None for one in caught)
+    for ruling in receipt.policy:
+        for one in ruling.caught:
+            if ruling.attempt != last and one.cause == "retry_after_release":
+                return False  # the answer goes on with what another attempt began
+            if ruling.attempt == last and one.action in _CHANGED and not one.shadow and one.lost_to is None:
+                return False
+    return True

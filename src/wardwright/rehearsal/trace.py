@@ -12,10 +12,11 @@ from typing import Final, Literal
 import msgspec
 
 from wardwright.calls.governance import Governance, govern
-from wardwright.calls.receipt import Receipt
+from wardwright.calls.receipt import Alerted, Receipt
 from wardwright.calls.ruling import Caught, PhaseName, Ruling
 from wardwright.contracts.decode import Located
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_record import Refused
 from wardwright.policy.answers import Unmet
 from wardwright.policy.compiler import Compiled
 from wardwright.policy.decision import Decision, Proposal, Span
@@ -130,9 +131,15 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
 
     after: tuple[PhaseTrace, ...]
     """Phases behind the last attempt."""
+    alerts: tuple[Alerted, ...]
+    """Whom rules told."""
+    approval: str | None
+    """The approval that the call used up."""
     attempts: tuple[AttemptTrace, ...]
     before: tuple[PhaseTrace, ...]
     """Phases before the first attempt."""
+    budget_refused: Refused | None
+    """Set where a budget refused the call."""
     error: str | None
     """The code that the client saw."""
     model: str
@@ -151,8 +158,11 @@ def trace(receipt: Receipt, load: Load) -> Trace:
     contract = receipt.contract
     return Trace(
         after=tuple(one for at, one in phases if one.phase == "receipt" or (at is not None and at >= count)),
+        alerts=receipt.alerts,
+        approval=receipt.approval,
         attempts=tuple(_attempt(receipt, index, phases) for index in range(count)),
         before=tuple(one for at, one in phases if at is None and one.phase != "receipt"),
+        budget_refused=receipt.budget_refused,
         error=receipt.error,
         model=receipt.request.model if contract is None else contract.name,
         policies=tuple(Traced(digest=digest, name=name) for name, digest in named),
@@ -195,7 +205,10 @@ def asked_anew(rules: Iterable[RuleTrace], decision: Decision) -> Iterator[str]:
     """The rules that gave an attempt up, by `policy/rule`."""
     retrying = {f"{one.policy}/{one.rule}" for one in decision.kept if one.effect in _AGAIN}
     for rule in rules:
-        in_stream = any(one.action == "retry" and not one.shadow and one.lost_to is None for one in rule.caught)
+        in_stream = any(
+            one.cause == "retry_after_release" or (one.action == "retry" and not one.shadow and one.lost_to is None)
+            for one in rule.caught
+        )
         if in_stream or (rule.rule in retrying and not rule.caught):
             yield rule.rule
 

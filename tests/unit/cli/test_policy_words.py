@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from parts import governed_past
-from wardwright.calls.receipt import Receipt
-from wardwright.cli.policy_words import REMINDER_CHARS_MAX, decided, gave_up, refused, ruled
+from wardwright.calls.receipt import Alerted, Receipt
+from wardwright.cli.policy_words import REMINDER_CHARS_MAX, beside, decided, gave_up, refused, ruled
+from wardwright.limits.budget_record import Refused
 
 
 @pytest.fixture(scope="module")
@@ -16,17 +17,12 @@ def receipts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Receipt, ...]:
 
 
 def test_each_rule_that_was_not_silent_has_a_line_in_the_order_of_the_call(receipts: tuple[Receipt, ...]) -> None:
-    assert decided(receipts[0]) == [
-        (
-            "stream of attempt 1: desk/old-client: end the attempt and ask again with the reminder “Use NewClient.”, once "
-            "(text 9 to 19, 0 released before)"
-        ),
-        (
-            "stream of attempt 2: desk/watch-tokens: would have, in shadow: refuse with `policy_blocked` (text 19 to 24, "
-            "0 released before)"
-        ),
-        "after attempt 1 the model was reminded: Use NewClient.",
-    ]
+    first, second, third = decided(receipts[0])
+    retry = "end the attempt and ask again with the reminder “Use NewClient.”, once"
+    assert first == f"stream of attempt 1: desk/old-client: {retry} (text 9 to 19, 0 released before)"
+    shadow = "would have, in shadow: refuse with `policy_blocked`"
+    assert second == f"stream of attempt 2: desk/watch-tokens: {shadow} (text 19 to 24, 0 released before)"
+    assert third == "after attempt 1 the model was reminded: Use NewClient."
 
 
 def test_an_attempt_that_rules_gave_up_says_which_and_what_followed(receipts: tuple[Receipt, ...]) -> None:
@@ -57,3 +53,18 @@ def test_a_long_reminder_is_cut_to_a_line(receipts: tuple[Receipt, ...]) -> None
     line = decided(msgspec.structs.replace(receipts[0], replans=(long,)))[-1]
     assert "\n" not in line
     assert len(line) < REMINDER_CHARS_MAX + 60
+
+
+def test_budgets_approvals_and_alerts_are_told_beside_the_rules(receipts: tuple[Receipt, ...]) -> None:
+    receipt = msgspec.structs.replace(
+        receipts[1],
+        alerts=(Alerted(outcome="dead_lettered", phase="request", rule="desk/x", sink="security"),),
+        approval="apr_1",
+        budget_refused=Refused(asked=20, budget="desk/day", limit=1000, reason="exceeded", reserved=90, used=900),
+    )
+    amounts = "900 used, 90 reserved by calls in flight, 20 asked for, of 1,000"
+    assert list(beside(receipt)) == [
+        f"budget desk/day refused: the limit would be passed ({amounts})",
+        "the approval apr_1 was used up",
+        "request: desk/x told `security`: dead lettered",
+    ]
