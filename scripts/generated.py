@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import CHART, PAGE, published
-from scripts import cli_reference, detector_table, error_codes, house, http_api, receipt_pages
+from scripts import cli_reference, detector_table, error_codes, house, http_api, policy_pages, receipt_pages
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -67,6 +67,10 @@ GENERATED: Final = (
     Generated("docs/detectors.md", detector_table.table, mark="detectors"),
     Generated("docs/errors.md", error_codes.page),
     Generated("docs/openapi.json", http_api.page),
+    Generated("docs/policies.md", policy_pages.fields, mark="fields"),
+    Generated("docs/policies.md", policy_pages.operators, mark="operators"),
+    Generated("docs/policies.md", policy_pages.actions, mark="actions"),
+    Generated("docs/policies.md", policy_pages.findings, mark="findings"),
     Generated("docs/receipt.md", receipt_pages.page),
     Generated("docs/receipt.schema.json", receipt_pages.schema),
 )

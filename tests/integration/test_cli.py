@@ -68,7 +68,7 @@ def test_the_demonstration_shows_its_calls_and_leaves_nothing(tmp_path: Path) ->
         "(whole)",
         "An empty list and a list of one item",
         "client = NewClient(token)",
-        "coder stopped by a rule -> coder answered",
+        "coder stopped by deprecated-api/old-client, asked again -> coder answered",
         "deprecated-api/old-client: retry with reminder; found at 36-46 of the text, nothing released",
         "the stream never held OldClient",
         "3 of 3 route decisions came out the same",

@@ -3,7 +3,7 @@
 Rule 1: a gateway that ended in good order leaves every chain intact; one that was killed leaves none broken.
 Rule 2: a call has one receipt. Whatever was opened is closed, or after a kill lost at the next start.
 Rule 3: every decision that a receipt records comes out again from its facts and the stored contracts; `unknown` is no
-answer here, since nothing was forgotten.
+answer here, since nothing was forgotten. So it does when the call is simulated under the policies that it had.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from wardwright.journal.entry import Record
 from wardwright.journal.life import Lost
 from wardwright.journal.record import read
 from wardwright.journal.verify import Broken, Intact, verify
+from wardwright.rehearsal.recollection import Recollection
 from wardwright.rehearsal.replay import replay
+from wardwright.rehearsal.simulation import Candidate, Recorded, simulate
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.keys import SignatureCheck, public_keys
 from wardwright.storage.reader import SegmentReader
@@ -50,7 +52,21 @@ def audit(state: Path, *, ended_well: bool = True) -> Audit:
         again = replay(receipt, store.get)
         assert again.verdict in ("reproduced", "undecided"), f"{receipt.receipt}: {again.differences or again.why}"
         verdicts[again.verdict] += 1
+        _require_the_same_facts(receipt)
+    same = simulate((Recorded(receipt) for receipt in receipts), Candidate(), store.get)
+    assert same.stopped is None, f"the rules over {same.stopped} decide otherwise now"
+    assert not same.samples, f"under the same policies, decisions flip: {same.samples}"
+    assert not any(one.unknown for one in same.rules), f"under the same policies, rules cannot be told: {same.rules}"
     return Audit(receipts, reproduced=verdicts["reproduced"], undecided=verdicts["undecided"])
+
+
+def _require_the_same_facts(receipt: Receipt) -> None:
+    """What a receipt says of a call in other words is what its rules read."""
+    told = Recollection(receipt, None, None)
+    for ruling in receipt.policy:
+        rebuilt = told.facts(ruling.phase, [name for name, _ in ruling.facts], attempt=ruling.attempt).known
+        for name, fact in ruling.facts:
+            assert rebuilt.get(name, fact) == fact, f"{receipt.receipt}: {name} of the phase {ruling.phase}"
 
 
 def _calls(reader: SegmentReader) -> list[Record]:

@@ -10,10 +10,10 @@ A session is a text file:
     --- exit 2
 
 Its first line says over what it runs: `none` (no state directory yet), `stopped` (one that a gateway left), `changed`
-(the same, with one record of it altered), `asked` (one where a request waits for approval and an alert found nobody) or
-`running`. `NAME=VALUE` before a command is its environment. What changes
-from run to run is replaced by a word in `<…>` before it is compared; runs of blanks count as two, since columns are as
-wide as what stands in them.
+(the same, with one record of it altered), `asked` (one where a request waits for approval and an alert found nobody),
+`governed` (one under the policy `desk.yaml`) or `running`. `NAME=VALUE` before a command is its environment. What
+changes from run to run is replaced by a word in `<…>` before it is compared; runs of blanks count as two, since columns
+are as wide as what stands in them.
 """
 
 from __future__ import annotations

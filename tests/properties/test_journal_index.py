@@ -182,6 +182,8 @@ def meets(call: Call, where: Where) -> bool:
     match where.op:
         case "eq":
             return bool(value == where.value)
+        case "has":
+            return str(where.value) in str(value).split(" ")
         case "min":
             return bool(value >= where.value)
         case "max":

@@ -17,7 +17,7 @@ from typing import Final
 
 import pytest
 
-from parts import gateway_process, transcript
+from parts import gateway_process, governed_past, transcript
 from parts.alerting import alert
 from parts.front import CODING, DOCUMENTS, Answered, world
 from wardwright.contracts.sink import WebhookSink
@@ -163,6 +163,14 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def governed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a gateway under a policy."""
+    folder = tmp_path_factory.mktemp("governed")
+    governed_past.play(folder, capture="bodies")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same of that other gateway."""
     folder = tmp_path_factory.mktemp("asked")
@@ -210,10 +218,16 @@ def over(desk: Path, past: Path) -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
-def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, asked: Path, over: ExitStack) -> None:
+def test_a_session_comes_out_as_written(
+    path: Path, desk: Path, past: Path, asked: Path, governed: Path, over: ExitStack
+) -> None:
     session = transcript.read(path)
+    if session.gateway == "governed":
+        (desk / "desk.yaml").write_text(governed_past.POLICY)
+        (desk / "stricter.yaml").write_text(governed_past.POLICY.replace("4096", "6000").replace("OldC", "C"))
     if session.gateway != "none":
-        shutil.copytree((asked if session.gateway == "asked" else past) / "state", desk / "state")
+        left = {"asked": asked, "governed": governed}.get(session.gateway, past)
+        shutil.copytree(left / "state", desk / "state")
     if session.gateway == "changed":
         _alter(desk / "state")
     if session.gateway == "running":
@@ -225,7 +239,8 @@ def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, aske
 
 
 def test_there_are_sessions() -> None:
-    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "asked", "running"}
+    kinds = {"none", "stopped", "changed", "asked", "governed", "running"}
+    assert {transcript.read(path).gateway for path in SESSIONS} == kinds
 
 
 def test_every_command_stands_in_some_session() -> None:

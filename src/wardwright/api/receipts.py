@@ -18,6 +18,7 @@ from wardwright.api.front import Front
 from wardwright.api.operation import Ask
 from wardwright.api.query import Parameter, Query, Value
 from wardwright.calls import receipt as rc
+from wardwright.calls.rows import LISTS
 from wardwright.calls.story import Event, events_of
 from wardwright.gateway.catalog import PREFIX
 from wardwright.journal.entry import Record, Ref
@@ -282,6 +283,8 @@ def _condition(name: str, value: Value) -> tuple[Where, ...]:
     if name in _MODEL_NAMES:
         value = str(value).removeprefix(PREFIX)
     name = _SEED_NAMES.get(name, name)
+    if name in LISTS:
+        return (Where(name, "has", str(value)),)
     if name in _COLUMNS:
         return (Where(name, "eq", int(value) if isinstance(value, bool) else value),)
     if name == "selected_model":

@@ -43,7 +43,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The contract's name."""
     retries: int
-    secret: Keyed
+    secret: Keyed | None
     """The tenant's: what stands in receipts for words that could be guessed is keyed with it."""
 
 

@@ -9,16 +9,18 @@ Rule 4: a member is added with a default or not at all; a change of meaning is a
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from wardwright.calls.ruling import Ruling
+from wardwright.contracts.policy import ActionName
 from wardwright.journal import life
 from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_record import Charge, Refused
 from wardwright.limits.events import CallEvents
+from wardwright.policy.arbiter import RANKS
 from wardwright.routing.plan import Plan, RouteFacts
 
 FORMAT: Final = 1
@@ -415,6 +417,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Over all attempts, reasoning included."""
     cost_nano_usd: int
     """Over all attempts."""
+    policy_effect: str | None
+    """The strongest effect of rules over all phases; `allow` where they changed nothing, null where none was asked."""
+    policy_rules: str | None
+    """Rules that were not silent, those in shadow too, as `policy/rule` with blanks between; a filter names one."""
+    policy_retries: int
+    """Attempts that rules gave up for another."""
     first_byte_us: int | None
     """From acceptance to the first byte for the client."""
     total_us: int
@@ -423,6 +431,31 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 def _value(claim: Sourced | None) -> str | None:
     return None if claim is None else claim.value
+
+
+class Reason(Protocol):
+    """A rule that was not silent."""
+
+    @property
+    def policy(self) -> str: ...
+    @property
+    def rule(self) -> str: ...
+
+
+class Decided(Protocol):
+    """What one phase decided."""
+
+    @property
+    def effect(self) -> ActionName: ...
+    @property
+    def reasons(self) -> Sequence[Reason]: ...
+
+
+class Ruled(Protocol):
+    """One phase of a call."""
+
+    @property
+    def decision(self) -> Decided: ...
 
 
 class Closed(Protocol):
@@ -443,7 +476,11 @@ class Closed(Protocol):
     @property
     def facts(self) -> Conversed | None: ...
     @property
+    def policy(self) -> Sequence[Ruled]: ...
+    @property
     def receipt(self) -> str: ...
+    @property
+    def replans(self) -> Sized: ...
     @property
     def request(self) -> Request: ...
     @property
@@ -501,9 +538,25 @@ def summary_of(receipt: Closed) -> Summary:
         input_tokens=receipt.usage.input_total,
         output_tokens=receipt.usage.output_total,
         cost_nano_usd=receipt.cost_nano_usd,
+        policy_effect=_strongest(receipt.policy),
+        policy_rules=_spoke(receipt.policy),
+        policy_retries=len(receipt.replans),
         first_byte_us=receipt.timings.first_byte_us,
         total_us=receipt.timings.total_us,
     )
+
+
+def _strongest(policy: Sequence[Ruled]) -> str | None:
+    """What weighs most of what the phases decided."""
+    if not policy:
+        return None
+    return max((ruled.decision.effect for ruled in policy), key=RANKS.__getitem__)
+
+
+def _spoke(policy: Sequence[Ruled]) -> str | None:
+    """Every rule that was not silent, once; None where all were."""
+    names = {f"{one.policy}/{one.rule}" for ruled in policy for one in ruled.decision.reasons}
+    return " ".join(sorted(names)) or None
 
 
 def summary_of_lost(opened: Opened) -> Summary:

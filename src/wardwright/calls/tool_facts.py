@@ -37,7 +37,8 @@ class ToolUse:
 
     __slots__ = ("_secret", "_steps", "calls")
 
-    def __init__(self, messages: Raw, secret: Keyed) -> None:
+    def __init__(self, messages: Raw, secret: Keyed | None) -> None:
+        """`secret` is the tenant's; without it nothing can be digested."""
         try:
             self._steps: tuple[Step, ...] = steps_of(messages)
         except msgspec.ValidationError:
@@ -83,6 +84,8 @@ class ToolUse:
         return tuple(call.result for call in self.calls if call.result is not None)
 
     def _digest(self, *said: str) -> str:
+        if self._secret is None:
+            raise Unread("stands under a key that is not at hand")
         # Lengths keep `("ab", "c")` and `("a", "bc")` apart; the first word, calls from whole bodies.
         framed = "".join(f"{len(one)}:{one}" for one in ("tool", *said))
         return self._secret.digest(framed.encode()).hex()[:DIGEST_CHARS]

@@ -12,7 +12,7 @@ import msgspec
 
 from wardwright.api.receipts import Full
 from wardwright.cli import receipt_words
-from wardwright.cli.door import CONNECT_S, Door, refused, unreachable, wire
+from wardwright.cli.door import CONNECT_S, Door, Told, error_of, refused, unreachable, wire
 from wardwright.cli.options import json_option, state_option, url_option
 from wardwright.cli.output import Output
 from wardwright.cli.state import running_in
@@ -40,16 +40,11 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Error(msgspec.Struct):
-    message: str
-    code: str | None = None
-
-
 class _Chunk(msgspec.Struct):
     """What is read of an event; the rest is the model's affair."""
 
     choices: tuple[_Choice, ...] = ()
-    error: _Error | None = None
+    error: Told | None = None
 
 
 @click.command()
@@ -149,8 +144,9 @@ def _chunks(response: httpx2.Response) -> Iterator[_Chunk]:
             return
         chunk = msgspec.json.decode(data, type=_Chunk)
         if chunk.error is not None:
-            code = chunk.error.code
-            raise WardwrightError(code if code in CODES else "upstream_stream_broken", chunk.error.message)
+            if chunk.error.rule is None and chunk.error.code not in CODES:
+                raise WardwrightError("upstream_stream_broken", chunk.error.message)
+            raise error_of(chunk.error)
         yield chunk
     raise WardwrightError("upstream_stream_broken", "the stream ended before its answer did")
 

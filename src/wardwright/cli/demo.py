@@ -27,13 +27,12 @@ from wardwright.api.journal import Verification, overall
 from wardwright.api.receipts import Full
 from wardwright.api.versions import Stored
 from wardwright.calls.receipt import Receipt
-from wardwright.cli import receipt_words
+from wardwright.cli import policy_words, receipt_words
 from wardwright.cli.door import Door, open_door
 from wardwright.cli.examples import examples
 from wardwright.cli.exits import Exit
 from wardwright.cli.options import json_option
 from wardwright.cli.output import Output
-from wardwright.cli.ruling_words import ruled
 from wardwright.cli.state import running_in
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.replay import Replay, replay
@@ -205,11 +204,11 @@ class _Show:
     def call(self, receipt: Receipt) -> None:
         self._line()
         self._line(f"  route    {receipt_words.way(receipt)}")
+        for index, line in enumerate(policy_words.decided(receipt)):
+            self._line(f"  {'' if index else 'policy':<8} {line}")
         self._line(f"  receipt  {receipt.receipt}: {receipt_words.bill(receipt)}")
         for tried in receipt_words.waterfall(receipt):
             self._line(click.style(f"           {tried}", dim=True))
-        for index, line in enumerate(ruled(receipt)):
-            self._line(f"  {'' if index else 'policy':<8} {line}")
 
     def end(self, shown: Shown) -> None:
         if self._out.as_json:

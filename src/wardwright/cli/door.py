@@ -23,7 +23,7 @@ from wardwright.api.refusals import PROBLEM, Problem
 from wardwright.cli.state import running_in
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.gateway.core.keys import TOKEN_LUCK_BITS, token_of
-from wardwright.kernel.errors import CODES, WardwrightError
+from wardwright.kernel.errors import CODES, Fault, WardwrightError
 from wardwright.runtime import admin, offline
 from wardwright.runtime.clock import SecretLuck
 from wardwright.runtime.library import Library
@@ -157,15 +157,31 @@ def unreachable(url: str, error: Exception) -> WardwrightError:
     )
 
 
-class _Envelope(msgspec.Struct):
-    """An error under `/v1`."""
+class Told(msgspec.Struct):
+    """An error as callers of `/v1` hear it."""
 
-    error: _Error
-
-
-class _Error(msgspec.Struct):
     message: str
     code: str | None = None
+    receipt_id: str | None = None
+    rule: str | None = None
+    """The rule that refused; `code` is its author's then."""
+
+
+class _Envelope(msgspec.Struct):
+    error: Told
+
+
+def error_of(told: Told) -> WardwrightError:
+    """The error that a caller was told; one of a rule says where its reasons stand."""
+    if told.rule is None:
+        return _error(told.code or "", told.message)
+    ours = told.code is not None and told.code in CODES and CODES[told.code].fault is Fault.POLICY
+    own = "" if ours or told.code is None else f", {told.code}"
+    return WardwrightError(
+        told.code if ours and told.code is not None else "policy_blocked",
+        f"{told.message} (rule {told.rule}{own})",
+        hint=None if told.receipt_id is None else f"`wardwright policy trace {told.receipt_id}` says why",
+    )
 
 
 def refused(status: int, media_type: str, content: bytes) -> WardwrightError:
@@ -178,8 +194,7 @@ def refused(status: int, media_type: str, content: bytes) -> WardwrightError:
                     [_error(one.code, one.detail, place=one.place, hint=one.hint) for one in problem.errors]
                 )
             return _error(problem.code, problem.detail, place=problem.place, hint=problem.hint)
-        told = msgspec.json.decode(content, type=_Envelope).error
-        return _error(told.code or "", told.message)
+        return error_of(msgspec.json.decode(content, type=_Envelope).error)
     except msgspec.MsgspecError:
         return WardwrightError("server_unreachable", f"what answers there is no gateway: HTTP {status}")
 

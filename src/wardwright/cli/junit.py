@@ -1,4 +1,4 @@
-"""Examples of policies as a JUnit report, for the systems that read one."""
+"""Examples and simulations of policies as JUnit reports, for the systems that read them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
 from wardwright.policy.examples import Case
+from wardwright.rehearsal.simulation import RuleFlips, Simulation
 
 
 def report(cases: Iterable[Case]) -> str:
@@ -16,6 +17,45 @@ def report(cases: Iterable[Case]) -> str:
     failed = sum(not case.passed for case in every)
     head = f'<testsuites name="wardwright policy test" tests="{len(every)}" failures="{failed}">'
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>", ""])
+
+
+def simulated(found: Simulation) -> str:
+    """One suite a policy, one case a rule: failed where a decision flips, skipped where none can be told."""
+    failed = sum(bool(one.flips) for one in found.rules)
+    stopped = int(found.stopped is not None)
+    head = (
+        f'<testsuites name="wardwright policy simulate" tests="{len(found.rules)}" failures="{failed}" '
+        f'errors="{stopped}">'
+    )
+    suites = [
+        _flips(policy, list(some)) for policy, some in groupby(found.rules, key=lambda one: one.rule.partition("/")[0])
+    ]
+    if found.stopped is not None:
+        error = f"{found.stopped.receipt} is not reproduced by its own policies"
+        suites.append(
+            f'  <testsuite name="replay" tests="1" errors="1">\n    <testcase classname="replay" '
+            f"name={quoteattr(found.stopped.receipt)}><error message={quoteattr(error)}/></testcase>\n  </testsuite>"
+        )
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>", ""])
+
+
+def _flips(policy: str, rules: list[RuleFlips]) -> str:
+    failed = sum(bool(one.flips) for one in rules)
+    head = f'  <testsuite name={quoteattr(policy)} tests="{len(rules)}" failures="{failed}">'
+    return "\n".join([head, *map(_flipped, rules), "  </testsuite>"])
+
+
+def _flipped(one: RuleFlips) -> str:
+    head = f"    <testcase classname={quoteattr(one.rule.partition('/')[0])} name={quoteattr(one.rule)}"
+    if one.flips:
+        said = (
+            f"{one.new_fire} fire now, {one.lost_fire} are silent now, {one.changed_action} do something else, "
+            f"{one.same} the same, {one.unknown} unknown"
+        )
+        return f"{head}><failure message={quoteattr(said)}/></testcase>"
+    if one.unknown and not one.same:
+        return f"{head}><skipped message={quoteattr(f'{one.unknown} unknown')}/></testcase>"
+    return f"{head}/>"
 
 
 def _suite(rule: str, cases: list[Case]) -> str:

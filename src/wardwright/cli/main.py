@@ -48,6 +48,13 @@ _POLICY: Final = LazyGroup(
         "test": Command(
             "policies:test", "Run the examples of policies: what must fire fires, what must stay silent does."
         ),
+        "simulate": Command(
+            "simulating:simulate",
+            "Decide recorded calls again under changed policies: which decisions flip, grouped by rule.",
+        ),
+        "trace": Command(
+            "tracing:trace", "Say why a call went as it did: every rule that was asked, what it compared, what it did."
+        ),
     },
 )
 _KEY: Final = LazyGroup(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -21,7 +22,8 @@ from wardwright.contracts.digest import digest
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.kernel.errors import WardwrightError
-from wardwright.policy import examples, graph
+from wardwright.policy import examples
+from wardwright.policy import graph as drawing
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.check import Finding
 from wardwright.policy.check import check as findings_of
@@ -106,19 +108,29 @@ def check(paths: tuple[Path, ...], strict: bool, out: Output) -> Exit:
 @click.command()
 @paths_argument
 @click.option("--policy", "name", metavar="NAME", help="This policy alone.")
-@click.option("--graph", "as_graph", is_flag=True, help="Phases, rules and effects as a tree.")
 @click.option(
-    "--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the graph to this file as a picture."
+    "--graph",
+    type=click.Choice(["text", "svg"]),
+    help="Draw phases, rules and effects instead: as a tree or a picture.",
 )
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the picture to this file too.")
 @json_option
-def explain(paths: tuple[Path, ...], name: str | None, as_graph: bool, svg: Path | None, out: Output) -> None:
+def explain(
+    paths: tuple[Path, ...], name: str | None, graph: Literal["text", "svg"] | None, svg: Path | None, out: Output
+) -> None:
     """Say what policies do, in sentences made from the compiled rules."""
     policy = compile_policies(_chosen(paths, name), PHASES)
     said = Explained(budgets=budgets_explained(policy), rules=explained(policy))
     if svg is not None:
-        svg.write_text(graph.svg(policy))
+        svg.write_text(drawing.svg(policy))
         out.note(f"wrote {svg}")
-    out.answer(said, lambda: graph.text(policy) if as_graph else _sentences(said))
+    match graph:
+        case None:
+            out.answer(said, lambda: _sentences(said))
+        case "text":
+            out.answer(drawing.lanes(policy), lambda: drawing.text(policy))
+        case "svg":
+            out.answer(drawing.lanes(policy), lambda: drawing.svg(policy).rstrip().split("\n"))
 
 
 @click.command()

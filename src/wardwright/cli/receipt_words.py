@@ -9,8 +9,8 @@ from wardwright.api.bodies import Bodies
 from wardwright.api.outcomes import Outcome
 from wardwright.api.receipts import Full
 from wardwright.calls.receipt import STOPPED, Caller, Receipt, Sourced, Summary, Tried
+from wardwright.cli import policy_words
 from wardwright.cli.figures import counted, duration, instant, share, short, usd
-from wardwright.cli.ruling_words import ruled
 from wardwright.kernel.usage import Usage
 
 BAR_CELLS: Final = 24
@@ -19,7 +19,7 @@ _BLOCKS: Final = "▏▎▍▌▋▊▉█"
 _INERT: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 """Control characters, told instead of sent: what a model wrote is not to move anyone's cursor."""
 
-HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "TOKENS", "COST", "TOOK", "RECEIPT")
+HEADERS: Final = ("STARTED", "STATUS", "MODEL", "SERVED BY", "TRIES", "POLICY", "TOKENS", "COST", "TOOK", "RECEIPT")
 
 
 def row(summary: Summary) -> tuple[str, ...]:
@@ -31,6 +31,7 @@ def row(summary: Summary) -> tuple[str, ...]:
         summary.model or summary.asked or "-",
         served,
         str(summary.attempts),
+        summary.policy_effect or "-",
         f"{summary.input_tokens}+{summary.output_tokens}",
         usd(summary.cost_nano_usd),
         duration(summary.total_us),
@@ -65,12 +66,11 @@ def lines(full: Full) -> Iterable[str]:
     yield ""
     yield from _asked(receipt)
     yield from _route(receipt)
-    for index, line in enumerate(ruled(receipt)):
-        yield f"{'policy' if not index else '':<9} {line}"
     if receipt.attempts:
         yield ""
         yield from waterfall(receipt)
     yield ""
+    yield from policy_words.ruled(receipt)
     yield from _end(receipt)
     if receipt.captured:
         yield "bodies    captured: `--bodies` shows them while they are kept"
@@ -110,6 +110,8 @@ def _outcome(receipt: Receipt) -> str:
         said += f" with {receipt.error}"
     if receipt.selected is not None and receipt.status == "completed":
         said += f" by {receipt.selected.target}" + (" after a fallback" if receipt.selected.fallback else "")
+    if receipt.replans:
+        said += " after rules asked again" + (f" {count} times" if (count := len(receipt.replans)) > 1 else "")
     return f"{said} in {duration(receipt.timings.total_us)}"
 
 
@@ -151,8 +153,10 @@ def waterfall(receipt: Receipt) -> Iterable[str]:
     """Attempts against the time of the call."""
     total = max(receipt.timings.total_us, 1)
     width = max(len(tried.target) for tried in receipt.attempts)
-    for tried in receipt.attempts:
-        yield f"{tried.target:<{width}}  {_bar(tried, total)}  {duration(tried.took_us):>7}  {_end_of(tried)}"
+    gave_up = policy_words.gave_up(receipt)
+    for index, tried in enumerate(receipt.attempts):
+        end = _end_of(tried, gave_up.get(index))
+        yield f"{tried.target:<{width}}  {_bar(tried, total)}  {duration(tried.took_us):>7}  {end}"
 
 
 def _bar(tried: Tried, total_us: int) -> str:
@@ -168,8 +172,8 @@ def _bar(tried: Tried, total_us: int) -> str:
     return bar.ljust(BAR_CELLS)
 
 
-def _end_of(tried: Tried) -> str:
-    said = ["ok" if tried.failure is None else _failure(tried)]
+def _end_of(tried: Tried, by: str | None) -> str:
+    said = ["ok" if tried.failure is None else _failure(tried) if by is None else by]
     if tried.finish:
         said.append(" ".join(sorted(set(tried.finish))))
     if tried.answered_us is not None and tried.failure is None:
@@ -224,10 +228,17 @@ def _caller(caller: Caller) -> str:
 def way(receipt: Receipt) -> str:
     """The way of a call in one line.
 
-    `swift failed: server error (HTTP 503) -> steady answered`
+    `swift failed: server error (HTTP 503) -> steady stopped by desk/old-client, asked again -> steady answered`
     """
-    steps = [f"{tried.target} {_came_out(tried)}" for tried in receipt.attempts]
-    return " -> ".join(steps) or "nobody was asked"
+    gave_up = policy_words.gave_up(receipt)
+    steps = [_tried(tried, gave_up.get(index)) for index, tried in enumerate(receipt.attempts)]
+    return " -> ".join(steps) or policy_words.refused(receipt) or "nobody was asked"
+
+
+def _tried(tried: Tried, by: str | None) -> str:
+    if tried.failure is None:
+        return f"{tried.target} answered"
+    return f"{tried.target} {by}" if by is not None else f"{tried.target} failed: {_failure(tried)}"
 
 
 def bill(receipt: Receipt) -> str:
@@ -235,12 +246,6 @@ def bill(receipt: Receipt) -> str:
     usage = receipt.usage
     tokens = f"{usage.input_total} tokens in, {usage.output_total} out"
     return f"{tokens}, {usd(receipt.cost_nano_usd)}, {duration(receipt.timings.total_us)}"
-
-
-def _came_out(tried: Tried) -> str:
-    if tried.failure is None:
-        return "answered"
-    return _failure(tried) if tried.failure == STOPPED else f"failed: {_failure(tried)}"
 
 
 def _failure(tried: Tried) -> str:

@@ -32,10 +32,11 @@ class FullWithBodies(Full, frozen=True, kw_only=True):
 
 @click.command("list")
 @click.option("--model", help="The name of a contract.")
-@click.option("--status", help="completed, refused, failed, client_left or lost.")
+@click.option("--status", help="completed, refused, blocked, failed, client_left or lost.")
 @click.option("--tenant", help="Whose calls.")
 @click.option("--agent", help="The caller's agent.")
 @click.option("--session", help="The caller's session.")
+@click.option("--rule", metavar="POLICY/RULE", help="Calls on which this rule was not silent.")
 @click.option(
     "--since", metavar="WHEN", help="Calls that started no earlier: an instant, or how long ago, such as `2h`."
 )
@@ -55,6 +56,7 @@ def list_(
     tenant: str | None,
     agent: str | None,
     session: str | None,
+    rule: str | None,
     since: str | None,
     until: str | None,
     group_by: str | None,
@@ -78,6 +80,7 @@ def list_(
         "tenant": tenant,
         "agent": agent,
         "session": session,
+        "policy_rules": rule,
         "started_at_min": None if since is None else str(instant_of(since, now_us)),
         "started_at_max": None if until is None else str(instant_of(until, now_us)),
         "cursor": cursor,

@@ -16,6 +16,7 @@ from wardwright.cli.figures import counted
 from wardwright.cli.options import json_option, state_option
 from wardwright.cli.output import Output
 from wardwright.cli.planning import plan_lines
+from wardwright.cli.recorded import Recorded
 from wardwright.journal.record import read
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.replay import Replay, Verdict, replay
@@ -46,11 +47,11 @@ def replay_(receipt: str | None, every: bool, state: Path, out: Output) -> Exit:
     """
     if every == (receipt is not None):
         raise WardwrightError("usage", "replay either one RECEIPT or `--all`")
-    require_state(state)
-    journal = StoredJournal(state)
     if receipt is None:
-        return _replay_all(journal, out)
-    found = replay(_closed(journal, receipt), journal.contracts.get)
+        require_state(state)
+        return _replay_all(StoredJournal(state), out)
+    with Recorded(state) as recorded:
+        found = replay(recorded.receipt(receipt), recorded.load)
     out.answer(found, lambda: lines(found))
     return _exit({found.verdict: 1})
 
@@ -91,20 +92,6 @@ def _exit(counts: Iterable[Verdict]) -> Exit:
     if "different" in verdicts:
         return Exit.INTEGRITY
     return Exit.PENDING if "unknown" in verdicts else Exit.OK
-
-
-def _closed(journal: StoredJournal, id_: str) -> Receipt:
-    journal.index.open()
-    try:
-        records = journal.index.get(id_)
-    finally:
-        journal.index.close()
-    for record in records:
-        if record.kind == CLOSED:
-            return msgspec.json.decode(record.data, type=Receipt)
-    if records:
-        raise WardwrightError("receipt_not_found", f"`{id_}` was never closed: there is no receipt to replay")
-    raise WardwrightError("receipt_not_found", f"no receipt `{id_}`", hint="`wardwright receipt list` shows them")
 
 
 def _receipts(journal: StoredJournal) -> Iterator[Receipt]:

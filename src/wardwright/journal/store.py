@@ -103,8 +103,9 @@ class Where(msgspec.Struct, frozen=True):
     """One condition on a column of the index."""
 
     column: str
-    op: Literal["eq", "min", "max", "unset"]
-    """`min` and `max` include the bound; `unset` holds where the column has no value."""
+    op: Literal["eq", "has", "min", "max", "unset"]
+    """`has`: one of the column's words, which blanks part; `min` and `max` include the bound; `unset` holds where the
+    column has no value."""
     value: str | int = ""
     """Means nothing to `unset`."""
 

@@ -1,22 +1,8 @@
 """What is probably not meant, found without running anything: findings, each with a code of its own.
 
-| Code | Says |
-|---|---|
-| P01 | a rule can never fire |
-| P02 | a rule always fires |
-| P03 | a rule adds nothing: another fires wherever it does, with the same effects |
-| P04 | an `allow` meets a refusal, which it does not lift; or a tie that was left |
-| P05 | two rules would change the same span in different ways |
-| P06 | several reminders may come together |
-| P07 | two restrictions may leave no target |
-| P09 | text is held until a cap, since the pattern has no longest match |
-| P10 | an answer is to be stopped, and may have been released before |
-| P11 | state counts a label that no rule writes, or is compared with more than it keeps |
-| P16 | where it cannot tell, a rule lets pass what it is there to stop |
-
-Reminders that trigger rules (P08), patterns that are not linear (P12), unknown fields and types (P13) and undeclared
-state (P14) are refused by the compiler. Rules in code (P15), tool schemas (P17) and the change against what serves
-(P18) are none of this file's business.
+The codes stand in FINDINGS. Reminders that trigger rules (P08), patterns that are not linear (P12), unknown fields and
+types (P13) and undeclared state (P14) are refused by the compiler. Rules in code (P15), tool schemas (P17) and the
+change against what serves (P18) are none of this file's business.
 
 Rule 1: a finding rests on what is proved (see `policy.regions`); where that is only a possibility it says *may*.
 """
@@ -25,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -50,6 +36,21 @@ from wardwright.policy.decision import Retrying
 from wardwright.policy.regions import box_covers
 
 Severity: TypeAlias = Literal["warning", "note"]
+
+FINDINGS: Final[dict[str, str]] = {
+    "P01": "a rule can never fire: its condition contradicts itself",
+    "P02": "a rule that changes calls always fires",
+    "P03": "a rule adds nothing: another fires wherever it does, with the same effects",
+    "P04": "an `allow` meets a refusal, which it does not lift",
+    "P05": "two rules would change the same text in different ways",
+    "P06": "several reminders may come together",
+    "P07": "two restrictions may leave no target",
+    "P09": "text is held until a cap, since what is looked for has no longest match",
+    "P10": "an answer is to be stopped or asked for again, and may have been released before",
+    "P11": "state counts a label that no rule in force can write, or is to pass what it keeps",
+    "P16": "where it cannot tell, a rule lets pass what it is there to stop",
+}
+"""What is found, by code."""
 
 _STOPS = 5
 """From this rank an action ends the call or the attempt."""
@@ -228,14 +229,17 @@ def _subsumed(rules: Sequence[Compiled]) -> Iterator[Finding]:
 
 
 def _unwritten(policy: Policy) -> Iterator[Finding]:
-    written = {action.label for rule in policy.every() for action in rule.rule.then if isinstance(action, Annotate)}
+    writing = [rule for rule in policy.every() if not rule.shadow and rule.boxes != ()]
+    written = {action.label for rule in writing for action in rule.rule.then if isinstance(action, Annotate)}
     told: set[str] = set()
     for rule in policy.every():
         for state in rule.document.value.state:
             missing = [label for label in state.events if label not in written]
             if missing and f"state.{state.name}" in rule.reads and state.name not in told:
                 told.add(state.name)
-                message = f"`{rule.name}` reads the state `{state.name}`, and no rule here annotates `{missing[0]}`"
+                message = (
+                    f"`{rule.name}` reads the state `{state.name}`, and no rule in force can annotate `{missing[0]}`"
+                )
                 yield _finding("P11", message, rule, hint=f"add a rule with `annotate: {missing[0]}`")
 
 

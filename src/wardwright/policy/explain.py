@@ -100,20 +100,11 @@ def sentence(compiled: Compiled) -> str:
 
 
 def _when(compiled: Compiled) -> str:
-    rule, parts = compiled.rule, []
-    if rule.match is not None:
-        found = (
-            detected(str(rule.match.values[0]))
-            if rule.match.op == "detector"
-            else _or(f"`{text}`" for text in _sought(compiled, rule.match))
-        )
-        case = " in any case" if rule.match.ignore_case else ""
-        parts.append(f"When {_or(map(_channel, rule.on))} shows {found}{case}")
-    if compiled.expecting is not None:
-        judged, last = [_channel(one) for one in compiled.channels], compiled.channels[-1].channel
-        verb = "are" if last == "tool_arguments" else "is"
-        parts.append(f"When {_or(judged)} {verb} not {expected(compiled.expecting)}")
-    conditions, exceptions = _split(compiled)
+    parts = []
+    look = sought(compiled)
+    if look is not None:
+        parts.append(f"When {look}")
+    conditions, exceptions = exceptions_of(compiled)
     if conditions is not None:
         parts.append(("where " if parts else "Where ") + words(conditions))
     for name, node in exceptions:
@@ -121,14 +112,32 @@ def _when(compiled: Compiled) -> str:
     return ", ".join(parts) or "Always"
 
 
-def _sought(compiled: Compiled, match: Comparison) -> tuple[str, ...]:
-    """What a rule looks for, as its author wrote it."""
+def sought(compiled: Compiled) -> str | None:
+    """What a rule looks for in its channels, as a clause; None where it looks at none."""
+    rule = compiled.rule
+    if rule.match is not None:
+        found = (
+            detected(str(rule.match.values[0]))
+            if rule.match.op == "detector"
+            else _or(f"`{text}`" for text in _patterns(compiled, rule.match))
+        )
+        case = " in any case" if rule.match.ignore_case else ""
+        return f"{_or(map(_channel, rule.on))} shows {found}{case}"
+    if compiled.expecting is not None:
+        judged, last = [_channel(one) for one in compiled.channels], compiled.channels[-1].channel
+        verb = "are" if last == "tool_arguments" else "is"
+        return f"{_or(judged)} {verb} not {expected(compiled.expecting)}"
+    return None
+
+
+def _patterns(compiled: Compiled, match: Comparison) -> tuple[str, ...]:
+    """The texts of a search, as their author wrote them."""
     lists = {one.name: one.items for one in compiled.document.value.lists}
     return tuple(str(value) for value in (lists[match.list] if match.list is not None else match.values))
 
 
-def _split(compiled: Compiled) -> tuple[Node | None, tuple[tuple[str, Node], ...]]:
-    """A compiled condition as its `when` and its exceptions."""
+def exceptions_of(compiled: Compiled) -> tuple[Node | None, tuple[tuple[str, Node], ...]]:
+    """A compiled condition as its `when`, None where it has none, and its exceptions by name."""
     rule, node = compiled.rule, compiled.node
     if not rule.unless:
         return (None if rule.when is None else node), ()
@@ -207,7 +216,7 @@ def recalled_words(one: Recalled) -> str:
             }[state.measure]
             same = f" with the same {' and '.join(state.same)}" if state.same else ""
             current = "the current call too" if state.including_current else "the current call left out"
-            return f"{one.field} {what}{same}, of the {_whose(state)}, {_within(state)}, {current}."
+            return f"{one.field} {what}{same}, of the {whose(state)}, {_within(state)}, {current}."
         case Machine() as machine:
             moves = "; ".join(_transition(each) for each in machine.transitions)
             spent = f"; a spent budget leads to `{machine.on_exhausted}`" if machine.on_exhausted is not None else ""
@@ -216,10 +225,11 @@ def recalled_words(one: Recalled) -> str:
                 for state in machine.states
                 if state.restrict_routes
             )
-            return f"{one.field}, of the {_whose(machine)}, begins as `{machine.initial}`: {moves}{spent}.{bound}"
+            return f"{one.field}, of the {whose(machine)}, begins as `{machine.initial}`: {moves}{spent}.{bound}"
 
 
-def _whose(declared: State | Machine) -> str:
+def whose(declared: State | Machine) -> str:
+    """Whose past it is."""
     return "declared session" if declared.session == "declared" else declared.scope
 
 

@@ -52,7 +52,7 @@ def replay(receipt: Receipt, load: Load) -> Replay:
         why = f"the call was refused ({receipt.error}) before its route was decided"
         return Replay(receipt=receipt.receipt, verdict="undecided", why=why)
     try:
-        closure = msgspec.json.decode(_loaded(contract.closure, load), type=Closure)
+        closure = _closure(contract, load)
         models = _models(closure, load)
         route = resolve(contract.name, models)
         governance = _governance(contract, closure, load)
@@ -82,15 +82,35 @@ def replay(receipt: Receipt, load: Load) -> Replay:
     )
 
 
+def policies_of(receipt: Receipt, load: Load) -> tuple[tuple[str, str], ...]:
+    """(name, digest) of the policies whose rules a call was asked, sorted. Raises WardwrightError for a closure that
+    is not stored here."""
+    contract = receipt.contract
+    if contract is None or not contract.policies:
+        return ()
+    closure = _closure(contract, load)
+    return tuple((name, digest) for name, digest in closure.policies if name in contract.policies)
+
+
+def policy_of(digest: str, load: Load) -> PolicyContract:
+    """A stored policy. Raises WardwrightError for one that is not stored here."""
+    policy = restored(_loaded(digest, load))
+    assert isinstance(policy, PolicyContract)
+    return policy
+
+
+def _closure(contract: Contract, load: Load) -> Closure:
+    try:
+        return msgspec.json.decode(_loaded(contract.closure, load), type=Closure)
+    except msgspec.MsgspecError as error:
+        raise WardwrightError("contract_not_found", f"{contract.closure} is no closure: {error}") from error
+
+
 def _governance(contract: Contract, closure: Closure, load: Load) -> Governance | None:
     """The rules that were asked. Raises WardwrightError for a policy that is not stored here, or loads no longer."""
-    documents = []
-    for name, digest in closure.policies:
-        if name in contract.policies:
-            policy = restored(_loaded(digest, load))
-            assert isinstance(policy, PolicyContract)
-            documents.append(Located(policy, name))
-    return govern(documents)
+    return govern(
+        Located(policy_of(digest, load), name) for name, digest in closure.policies if name in contract.policies
+    )
 
 
 def _ruled_otherwise(receipt: Receipt, governance: Governance) -> list[str]:

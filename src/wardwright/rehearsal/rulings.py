@@ -38,12 +38,19 @@ def again(rulings: Sequence[Ruling], recorded: Governance) -> Iterator[tuple[Rul
         facts = facts_of(ruling, recorded)
         if ruling.phase == "stream":
             decision = ruled_stream(recorded, before_attempt(recorded, facts)[0], ruling.caught)
-            caught = (one.rule for one in ruling.caught if one.action == "retry" and not one.shadow)
-            gave_up = sorted({rule for rule in caught if rule is not None})
+            over = gave_up(ruling)
         else:
             found = {name: Unsearched(span) if isinstance(span, str) else span for name, span in ruling.searched}
             decision = within_budget(recorded, decide(recorded.policy, ruling.phase, facts, found), retries)
-            gave_up = list(retrying(decision))
-        for rule in gave_up:
+            over = retrying(decision)
+        for rule in over:
             retries[rule] = retries.get(rule, 0) + 1
         yield ruling, decision
+
+
+def gave_up(ruling: Ruling) -> tuple[str, ...]:
+    """The rules, by `policy/rule`, that gave an attempt up for another."""
+    if ruling.phase != "stream":
+        return retrying(ruling.decision)
+    caught = (one.rule for one in ruling.caught if one.action == "retry" and not one.shadow)
+    return tuple(sorted({rule for rule in caught if rule is not None}))

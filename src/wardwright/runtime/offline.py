@@ -311,6 +311,7 @@ class StoredJournal:
     """A journal that someone else writes, or nobody. Implements `api.front.Journal`."""
 
     def __init__(self, state: Path) -> None:
+        self.captures: Captures = CaptureFiles(state)
         self.contracts: Blobs = contract_blobs(state)
         """Stored contracts and closures."""
         self.state = state

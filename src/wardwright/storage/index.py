@@ -265,7 +265,10 @@ class SqliteIndex:
             if one.op == "unset":
                 conditions.append(f'"{one.column}" IS NULL')
                 continue
-            conditions.append(f'"{one.column}" {_OPS[one.op]} ?')
+            if one.op == "has":
+                conditions.append(f"""instr(' ' || "{one.column}" || ' ', ' ' || ? || ' ') > 0""")
+            else:
+                conditions.append(f'"{one.column}" {_OPS[one.op]} ?')
             values.append(one.value)
         return conditions, values
 

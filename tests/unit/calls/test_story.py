@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parts import call_stage as stage
+from parts import governed_past
 from parts.call_stage import FIRST, MS, SSE
 from wardwright.calls.machine import Close, Effect
 from wardwright.calls.receipt import Receipt
@@ -35,6 +38,34 @@ def test_a_call_that_fell_through_and_was_left_reads_in_order() -> None:
         ("attempt_abandoned", 1, 5000),
         ("closed", None, 5000),
     ]
+
+
+def test_what_rules_did_stands_between_what_the_call_did(tmp_path: Path) -> None:
+    asked_again, refused, labelled = governed_past.play(tmp_path)
+    assert [(step.type, step.rule) for step in events_of(refused)] == [
+        ("accepted", None),
+        ("rule_fired", "desk/no-night-owls"),
+        ("blocked", "desk/no-night-owls"),
+        ("closed", None),
+    ]
+    steps = [step for step in events_of(asked_again) if step.type != "released"]  # at once with the end of the answer
+    assert [(step.type, step.attempt, step.rule) for step in steps] == [
+        ("accepted", None, None),
+        ("decided", None, None),
+        ("attempt_started", 0, None),
+        ("answer_started", 0, None),
+        ("rule_fired", 0, "desk/old-client"),
+        ("retried", 0, "desk/old-client"),
+        ("attempt_failed", 0, None),
+        ("replanned", None, None),
+        ("attempt_started", 1, None),
+        ("answer_started", 1, None),
+        ("rule_fired", 1, "desk/watch-tokens"),
+        ("attempt_finished", 1, None),
+        ("closed", None, None),
+    ]
+    assert [step.rule for step in events_of(asked_again) if step.shadow] == ["desk/watch-tokens"]
+    assert [step.type for step in events_of(labelled)][:3] == ["accepted", "rule_fired", "decided"]
 
 
 @given(gaps=st.lists(st.integers(0, 3), min_size=6, max_size=6), failures=st.integers(0, 2))

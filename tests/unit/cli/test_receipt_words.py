@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from wardwright.calls.receipt import Caller, Client, Receipt, Request, Timings, Tried
+from wardwright.calls.ruling import Ruling
 from wardwright.cli.receipt_words import BAR_CELLS, waterfall, way
+from wardwright.contracts.policy import Block
+from wardwright.policy.decision import Decision, Proposal
 
 
 def tried(target: str, started_us: int, took_us: int, **members: object) -> Tried:
@@ -20,8 +23,9 @@ def tried(target: str, started_us: int, took_us: int, **members: object) -> Trie
     )
 
 
-def receipt(*attempts: Tried, total_us: int) -> Receipt:
+def receipt(*attempts: Tried, total_us: int, policy: tuple[Ruling, ...] = ()) -> Receipt:
     return Receipt(
+        policy=policy,
         attempts=attempts,
         caller=Caller(),
         client=Client(),
@@ -61,3 +65,14 @@ def test_the_way_of_a_call_reads_in_order() -> None:
     call = receipt(tried("a", 0, 1, failure="connect"), tried("b", 1, 1), total_us=2)
     assert way(call) == "a failed: connect -> b answered"
     assert way(receipt(total_us=1)) == "nobody was asked"
+
+
+def test_the_way_of_a_call_names_the_rule_that_stopped_it() -> None:
+    block = Proposal(action=Block(), policy="desk", rule="no-keys")
+    decision = Decision(effect="block", kept=(block,))
+    stopped = receipt(
+        tried("a", 0, 1, failure="stopped"), total_us=2, policy=(Ruling(attempt=0, decision=decision, phase="stream"),)
+    )
+    refused = receipt(total_us=1, policy=(Ruling(decision=decision, phase="request"),))
+    assert way(stopped) == "a stopped by desk/no-keys, refused"
+    assert way(refused) == "refused by desk/no-keys"

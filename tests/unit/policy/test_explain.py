@@ -69,14 +69,36 @@ def test_a_policy_is_explained_as_written_down(file: Path) -> None:
     assert explanation == golden.read_text()
 
 
-def test_the_picture_names_every_rule_and_effect_once() -> None:
-    policy = loaded(*EVERY)
+def drawn(policy: Policy) -> list[str]:
+    """Every text of the picture."""
     picture = ET.fromstring(graph.svg(policy))
-    words = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    return [text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text")]
 
-    assert len(words) == len(set(words))
-    assert {rule.name for rule in policy.every()} <= set(words)
-    assert {"request", "stream"} <= set(words)
+
+def test_the_picture_names_every_rule_and_phase_once() -> None:
+    policy = loaded(*EVERY)
+    words = drawn(policy)
+    for name in (*(rule.name for rule in policy.every()), "budgets", "request", "stream", "output", "receipt"):
+        assert words.count(name) == 1, name
+
+
+def test_the_picture_says_what_is_held_and_what_follows_spent_retries() -> None:
+    words = drawn(loaded(ROOT / "examples" / "policies" / "deprecated-api.yaml"))
+    at = words.index("deprecated-api/old-client")
+    assert words[at + 1 :] == [
+        "text, edit*(…) · holds the answer",
+        "retry_with_reminder ×1",
+        "then",
+        "block deprecated_api",
+    ]
+
+
+def test_nothing_in_the_picture_reaches_over_its_edge() -> None:
+    picture = ET.fromstring(graph.svg(loaded(*EVERY)))
+    width, height = float(picture.attrib["width"]), float(picture.attrib["height"])
+    for text in picture.iter("{http://www.w3.org/2000/svg}text"):
+        assert float(text.attrib["x"]) + 7.3 * len(text.text or "") <= width
+        assert float(text.attrib["y"]) <= height
 
 
 def test_the_same_policy_is_drawn_by_the_same_bytes() -> None:

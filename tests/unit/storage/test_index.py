@@ -185,6 +185,13 @@ def test_rows_without_a_value_are_found_by_its_absence(world: World) -> None:
     assert world.found(Where("model", "unset")) == []
 
 
+def test_one_of_several_words_is_found_whole(world: World) -> None:
+    for number, words in enumerate(["a/b", "a/b-c", "x/y a/b z/z", "xa/b"]):
+        world.put(number, CLOSED, model=words)
+    assert world.found(Where("model", "has", "a/b")) == ["rcp_0002", "rcp_0000"]
+    assert world.found(Where("model", "has", "%")) == []
+
+
 @pytest.mark.parametrize("column", ["nothing", 'model" OR 1=1 --', "source_"])
 def test_a_column_that_is_none_is_refused(world: World, column: str) -> None:
     with pytest.raises(WardwrightError, match="no column"):
