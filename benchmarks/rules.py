@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from wardwright.calls.phases import PHASES, REQUEST
 from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import PolicyContract
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.evaluate import decide
 from wardwright.policy.loading import load
 from wardwright.policy.phases import Fact, Facts, checked

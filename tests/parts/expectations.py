@@ -7,7 +7,7 @@ from typing import Final
 from parts.policies import document
 from wardwright.calls.phases import PHASES
 from wardwright.policy.answers import Answer, Unmet, objections
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.expectation import Verdict
 from wardwright.policy.loading import load
 

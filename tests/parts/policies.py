@@ -6,7 +6,7 @@ import textwrap
 
 from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import PolicyContract
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.loading import load
 from wardwright.policy.phases import Fact, Facts, Field, Phase, checked
 

@@ -36,7 +36,8 @@ from wardwright.contracts.policy import (
 )
 from wardwright.kernel import canonical
 from wardwright.policy.arbiter import RANKS, arbitrate, join
-from wardwright.policy.compiler import Policy, compile_policies
+from wardwright.policy.compiled import Policy
+from wardwright.policy.compiler import compile_policies
 from wardwright.policy.conditions import boxes, weigh
 from wardwright.policy.decision import Decision, Proposal
 from wardwright.policy.evaluate import decide

@@ -19,7 +19,7 @@ from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.policy import graph
 from wardwright.policy.check import check
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.explain import explained
 from wardwright.policy.loading import load
 

@@ -10,7 +10,7 @@ from wardwright.calls.governance import Governance
 from wardwright.calls.ruling import Caught
 from wardwright.contracts.policy import Block
 from wardwright.policy.arbiter import RANKS, arbitrate, join
-from wardwright.policy.compiler import INDETERMINATE_CODE, Compiled
+from wardwright.policy.compiled import INDETERMINATE_CODE, Compiled
 from wardwright.policy.decision import Decision, Fired, Proposal, Retrying, Span
 from wardwright.policy.evaluate import arm, decide
 from wardwright.policy.phases import Facts

@@ -19,7 +19,7 @@ from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Limit, limits_of
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
 from wardwright.policy.decision import Retrying
 from wardwright.policy.loading import load

@@ -237,13 +237,11 @@ class GovernedAnswer:
             match effect:
                 case Release():
                     out += self._write(effect.events)
-                case Violation():
-                    self._note(_violation(effect))
-                case Flag():
-                    self._note(_flag(effect))
+                case Violation() | Flag():
+                    self._note(_caught(effect))
                 case Abort():
                     self.stop = effect
-                    self._note(_abort(effect))
+                    self._note(_caught(effect))
                 case Retry():
                     self.stop = effect
         assert self._governor is not None
@@ -288,47 +286,32 @@ class GovernedAnswer:
             self._held_since_ns = now_ns
 
 
-def _violation(found: Violation) -> Caught:
-    return Caught(
-        action=found.action,
-        call=found.spot.call,
-        channel=found.spot.kind,
-        choice=found.spot.choice,
-        composed=found.composed,
-        end=found.end,
-        field=found.spot.field,
-        lost_to=found.lost_to,
-        released_chars=found.released_chars,
-        rule=found.rule,
-        shadow=found.shadow,
-        start=found.start,
-    )
-
-
-def _flag(found: Flag) -> Caught:
-    return Caught(
-        action="released",
-        call=found.spot.call,
-        cause=found.cause,
-        channel=found.spot.kind,
-        choice=found.spot.choice,
-        end=found.end,
-        field=found.spot.field,
-        rule=found.rule,
-        start=found.start,
-    )
-
-
-def _abort(found: Abort) -> Caught:
-    return Caught(
+def _caught(found: Violation | Flag | Abort) -> Caught:
+    """What a receipt keeps of it."""
+    spot = found.spot
+    caught = Caught(
         action="ended",
-        call=found.spot.call,
-        cause=found.cause,
-        channel=found.spot.kind,
-        choice=found.spot.choice,
-        dropped_chars=found.dropped_chars,
+        call=spot.call,
+        channel=spot.kind,
+        choice=spot.choice,
         end=found.end,
-        field=found.spot.field,
+        field=spot.field,
         rule=found.rule,
         start=found.start,
     )
+    match found:
+        case Violation():
+            return msgspec.structs.replace(
+                caught,
+                action=found.action,
+                composed=found.composed,
+                lost_to=found.lost_to,
+                released_chars=found.released_chars,
+                shadow=found.shadow,
+            )
+        case Flag():
+            return msgspec.structs.replace(caught, action="released", cause=found.cause)
+        case Abort():
+            return msgspec.structs.replace(caught, cause=found.cause, dropped_chars=found.dropped_chars)
+        case _:
+            assert_never(found)

@@ -22,7 +22,7 @@ from wardwright.kernel import canonical
 from wardwright.limits.events import Asking, CallEvents, Kept, Scopes, Unavailable
 from wardwright.limits.history import History
 from wardwright.limits.machines import restrictions
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.decision import Decision, Span
 from wardwright.policy.evaluate import Unsearched, decide, recalled
 from wardwright.policy.phases import Fact, Facts

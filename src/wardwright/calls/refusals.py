@@ -12,7 +12,7 @@ from wardwright.calls import receipt as rc
 from wardwright.contracts.policy import Block
 from wardwright.dialects.exchange import Failure
 from wardwright.kernel.errors import Said, WardwrightError
-from wardwright.policy.compiler import INDETERMINATE_CODE
+from wardwright.policy.compiled import INDETERMINATE_CODE
 from wardwright.policy.decision import Decision
 from wardwright.streams.effects import Abort
 

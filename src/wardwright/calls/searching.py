@@ -9,7 +9,7 @@ import msgspec
 from wardwright.calls.governed_answer import Written
 from wardwright.contracts.policy import Channel
 from wardwright.kernel import globs
-from wardwright.policy.compiler import Compiled
+from wardwright.policy.compiled import Compiled
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import Unsearched
 

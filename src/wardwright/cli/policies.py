@@ -27,7 +27,8 @@ from wardwright.policy import graph as drawing
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.check import Finding
 from wardwright.policy.check import check as findings_of
-from wardwright.policy.compiler import Policy, compile_policies
+from wardwright.policy.compiled import Policy
+from wardwright.policy.compiler import compile_policies
 from wardwright.policy.examples import Case
 from wardwright.policy.explain import RuleWords, explained
 from wardwright.runtime import library

@@ -23,7 +23,7 @@ import msgspec
 from wardwright.contracts.policy import Channel
 from wardwright.kernel.globs import matches
 from wardwright.policy.answer_schema import key
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.decision import Decision, Span
 from wardwright.policy.evaluate import Unsearched, awaited, decide
 from wardwright.policy.expectation import Expecting, Flaw, Verdict

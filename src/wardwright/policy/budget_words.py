@@ -8,7 +8,7 @@ from typing import assert_never
 import msgspec
 
 from wardwright.contracts.budget import EVERY_CALL, UNITS, Budget, Declared, Within
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 
 
 class BudgetWords(msgspec.Struct, frozen=True, kw_only=True):

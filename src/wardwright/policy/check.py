@@ -30,7 +30,9 @@ from wardwright.contracts.policy import (
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.kernel.patterns.search import finds, samples
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.compiler import Compiled, Policy, changes, overlap, share_a_channel
+from wardwright.policy.clashes import overlap, share_a_channel
+from wardwright.policy.compiled import Compiled, Policy
+from wardwright.policy.compiler import changes
 from wardwright.policy.conditions import boxes, leaves
 from wardwright.policy.decision import Retrying
 from wardwright.policy.regions import box_covers

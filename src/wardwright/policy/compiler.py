@@ -15,13 +15,11 @@ Rule 5: a reminder or replacement that a rule would find is refused: it would tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, combinations
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
-from wardwright.contracts.budget import Declared
 from wardwright.contracts.decode import Located
 from wardwright.contracts.policy import (
     Action,
@@ -29,12 +27,10 @@ from wardwright.contracts.policy import (
     Alternative,
     Annotate,
     Block,
-    Channel,
     Comparison,
     Condition,
     Either,
     Every,
-    InjectReminder,
     JsonExpectation,
     Leaf,
     MacroUse,
@@ -42,8 +38,6 @@ from wardwright.contracts.policy import (
     OperatorName,
     PolicyContract,
     Requirement,
-    RetryWithReminder,
-    Rewrite,
     Rule,
     State,
     Value,
@@ -54,14 +48,16 @@ from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either, shown_key
 from wardwright.kernel.detectors.prover import Prover
 from wardwright.kernel.detectors.table import NAMES, Row, rows_of
-from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.patterns.admission import Admitted, Pattern, Phrase, Regex, admit, admit_any
 from wardwright.kernel.patterns.language import PatternProblem
-from wardwright.kernel.patterns.search import finds, searcher
+from wardwright.kernel.patterns.search import searcher
 from wardwright.policy import budget_fields
 from wardwright.policy.answer_schema import Schema, SchemaRefused
 from wardwright.policy.answer_schema import admit as admit_schema
-from wardwright.policy.arbiter import RANKS, arbitrate, competes
+from wardwright.policy.arbiter import RANKS, arbitrate
+from wardwright.policy.clashes import ambiguities, echoes
+from wardwright.policy.compiled import INDETERMINATE_CODE, Compiled, Policy, Spans, Stratum
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
 from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
@@ -69,137 +65,9 @@ from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExp
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, keeps
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.recalling import declared, in_strata, kept_by_label, read_by, unkept, with_recalled
-from wardwright.policy.regions import Box, meet
 from wardwright.policy.reminders import states_of
 from wardwright.policy.requirements import Required, required
 from wardwright.policy.strata import MACHINE, MEASURES, STATE, Recalled, recalled_field
-
-INDETERMINATE_CODE: Final = "policy_indeterminate"
-"""The code and label of a rule that could not be told."""
-
-TEXT: Final = Channel(channel="text")
-"""What `expect` judges where its rule does not say."""
-
-
-Spans: TypeAlias = Callable[[str], tuple[int, int] | None]
-"""The first span in a text. Raises TimeoutError."""
-
-
-class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule, ready to be asked."""
-
-    policy: str
-    rule: Rule
-    document: Located[PolicyContract]
-    path: str
-    """Where the rule stands in its document."""
-    check: Check
-    """Fast, and may raise: see `policy.conditions`."""
-    node: Node
-    reads: frozenset[str]
-    """Fields that its condition reads."""
-    match: Admitted | None
-    """What it searches its channels for; None where it does not search."""
-    detects: tuple[Row, ...]
-    """The detectors that it searches with; empty where it searches for patterns."""
-    search: Spans | None
-    """Searches a whole text for the first span of what it looks for."""
-    expecting: Expecting | None
-    """What its channels must be as wholes; None where it expects nothing."""
-    proposals: tuple[Proposal, ...]
-    """When it fires."""
-    untold: tuple[Proposal, ...]
-    """When it cannot be told."""
-    after: tuple[Proposal, ...]
-    """When it fires and its retries are spent; empty where it asks for none."""
-    alone: Decision
-    """What is decided when it fires and no other rule says anything."""
-    boxes: tuple[Box, ...] | None
-    """Where its condition can hold; None where there are too many."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.policy}/{self.rule.id}"
-
-    @property
-    def patterns(self) -> tuple[Pattern, ...]:
-        """What it searches its channels for, as written; empty where it does not search."""
-        return () if self.match is None else self.match.patterns
-
-    @property
-    def place(self) -> Place:
-        return self.document.place(self.path)
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """What it searches or judges."""
-        return self.rule.on or ((TEXT,) if self.expecting is not None else ())
-
-    @property
-    def shadow(self) -> bool:
-        return self.rule.enforce == "shadow"
-
-    @property
-    def searches(self) -> bool:
-        return self.match is not None
-
-    @property
-    def labels(self) -> frozenset[str]:
-        """Labels that it may write when it is decided; in shadow they do not count."""
-        asked = () if self.shadow else (*self.proposals, *self.untold)
-        return frozenset(one.action.label for one in asked if isinstance(one.action, Annotate))
-
-
-class Stratum(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules of a phase that are asked together."""
-
-    wants: tuple[Recalled, ...]
-    """What must be recalled before they are asked."""
-    after: frozenset[tuple[str, str]]
-    """Rules of earlier strata, as policy and id."""
-    plain: tuple[tuple[Check, Compiled], ...]
-    looking: tuple[Compiled, ...]
-    """Those that look at channels."""
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Compiled policies: what governs one model."""
-
-    names: tuple[str, ...]
-    """Of the policies, sorted."""
-    phases: Mapping[str, Phase]
-    """With what is declared of the past among their fields."""
-    rules: Mapping[str, tuple[Compiled, ...]]
-    """By phase, those switched off left out, sorted by policy and id."""
-    reads: Mapping[str, frozenset[str]]
-    """By phase, what its rules read: facts need hold nothing else."""
-    plain: Mapping[str, tuple[tuple[Check, Compiled], ...]]
-    """By phase, the rules that look at no channel, each behind its check: the loop over them is the hot path."""
-    strata: Mapping[str, tuple[Stratum, ...]]
-    """By phase, for those phases alone whose rules read the past."""
-    recalled: tuple[Recalled, ...]
-    """All state and machines that are declared, by field."""
-    keeps: Mapping[str, frozenset[str]]
-    """By label that is counted anywhere, the fields that its events carry."""
-    keeping: frozenset[str]
-    """Phases whose checks keep something in the snapshot, such as a text case folded."""
-    budgets: tuple[Declared, ...] = ()
-    """Every budget that counts a call, by policy."""
-
-    def of(self, phase: str) -> tuple[Compiled, ...]:
-        return self.rules.get(phase, ())
-
-    def searching(self, phase: str) -> Iterator[Compiled]:
-        """The rules that search channels."""
-        return (rule for rule in self.of(phase) if rule.match is not None)
-
-    def expecting(self, phase: str) -> Iterator[Compiled]:
-        """The rules that judge whole channels."""
-        return (rule for rule in self.of(phase) if rule.expecting is not None)
-
-    def every(self) -> Iterator[Compiled]:
-        for rules in self.rules.values():
-            yield from rules
 
 
 def compile_policies(
@@ -236,8 +104,8 @@ def compile_policies(
     grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
     errors.extend(unkept(rules, recalled, by_name))
     strata = {name: tuple(_strata(some, recalled, by_name[name], errors)) for name, some in grouped.items()}
-    errors.extend(_ambiguities(rules))
-    errors.extend(_echoes(rules))
+    errors.extend(ambiguities(rules))
+    errors.extend(echoes(rules))
     if errors:
         raise ContractErrors(in_order(errors))
     counted = budget_fields.declared(found)
@@ -633,62 +501,6 @@ def changes(rule: Rule) -> bool:
 def withholds(rule: Compiled) -> bool:
     """Whether nothing of an answer may leave before this rule has judged the whole of it."""
     return rule.expecting is not None and not rule.shadow and changes(rule.rule)
-
-
-# Between rules
-
-
-def overlap(left: Compiled, right: Compiled) -> bool:
-    """Whether both conditions may hold at once; False is proved."""
-    if left.boxes is None or right.boxes is None:
-        return True
-    return any(meet(one, other) is not None for one in left.boxes for other in right.boxes)
-
-
-def share_a_channel(left: Rule, right: Rule) -> bool:
-    return bool({one.channel for one in left.on} & {one.channel for one in right.on})
-
-
-def _ambiguities(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
-    acting = [rule for rule in rules if rule.rule.enforce == "enforce"]
-    for left, right in combinations(acting, 2):
-        if left.rule.phase != right.rule.phase or left.rule.priority != right.rule.priority or _waived(left, right):
-            continue
-        for one in left.rule.then:
-            for other in right.rule.then:
-                spanned = not isinstance(one, Rewrite) or share_a_channel(left.rule, right.rule)
-                if competes(one, other) and spanned and overlap(left, right):
-                    message = (
-                        f"`{left.name}` and `{right.name}` may both hold, and each asks for another `{effect_of(one)}` "
-                        f"at priority {left.rule.priority}"
-                    )
-                    hint = "give one of them a higher `priority`, or name the other under `ties` with a `why`"
-                    yield WardwrightError("policy_ambiguous", message, place=right.place, hint=hint)
-
-
-def _waived(left: Compiled, right: Compiled) -> bool:
-    return any(tie.rule == right.rule.id for tie in left.rule.ties) or any(
-        tie.rule == left.rule.id for tie in right.rule.ties
-    )
-
-
-def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
-    """Texts of ours that a rule would find in what the model writes."""
-    searching = [(rule, rule.search) for rule in rules if rule.search is not None]
-    for speaker in rules:
-        for action in speaker.rule.then:
-            match action:
-                case RetryWithReminder(text=text) | InjectReminder(text=text):
-                    what = "reminder"
-                case Rewrite(replacement=text):
-                    what = "replacement"
-                case _:
-                    continue
-            for rule, search in searching:
-                if finds(search, text):
-                    message = f"the {what} of `{speaker.name}` is itself what `{rule.name}` looks for"
-                    hint = "say it in other words: a model that repeats it would trigger the rule again"
-                    yield WardwrightError("policy_ambiguous", message, place=speaker.place, hint=hint)
 
 
 def _text_field(phase: Phase) -> str:

@@ -19,7 +19,7 @@ import msgspec
 
 from wardwright.contracts.policy import Annotate
 from wardwright.policy.arbiter import arbitrate
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.conditions import Untold, weigh
 from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Span
 from wardwright.policy.operators import Check

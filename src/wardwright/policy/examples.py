@@ -14,7 +14,7 @@ import msgspec
 
 from wardwright.contracts.policy import Example, ExampleFact, OperatorName
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.conditions import Compared, leaves
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import told

@@ -35,7 +35,8 @@ from wardwright.contracts.policy import (
     hold_of,
 )
 from wardwright.kernel.detectors.table import words as detected
-from wardwright.policy.compiler import Compiled, Policy, withholds
+from wardwright.policy.compiled import Compiled, Policy
+from wardwright.policy.compiler import withholds
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS

@@ -15,7 +15,8 @@ import msgspec
 from wardwright.contracts.policy import Channel, Machine, State, hold_of
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
-from wardwright.policy.compiler import Compiled, Policy, withholds
+from wardwright.policy.compiled import Compiled, Policy
+from wardwright.policy.compiler import withholds
 from wardwright.policy.decision import Proposal, Retrying
 from wardwright.policy.expectation import JsonExpecting
 from wardwright.policy.explain import whose

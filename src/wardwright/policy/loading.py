@@ -8,7 +8,8 @@ from wardwright.contracts.decode import Located
 from wardwright.contracts.policy import ActionName, PolicyContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.policy import examples
-from wardwright.policy.compiler import Policy, compile_policies
+from wardwright.policy.compiled import Policy
+from wardwright.policy.compiler import compile_policies
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.operators import Detector
 from wardwright.policy.phases import Phase

@@ -18,7 +18,7 @@ from wardwright.dialects.answer import Identity
 from wardwright.dialects.openai_events import OpenAIEvents, OpenAIWhole
 from wardwright.dialects.openai_render import ChunkRenderer
 from wardwright.journal.captures import Capture
-from wardwright.policy.compiler import Compiled
+from wardwright.policy.compiled import Compiled
 from wardwright.streams.governor import Governor
 from wardwright.streams.rule import Past
 

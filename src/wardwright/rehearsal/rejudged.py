@@ -22,7 +22,7 @@ from wardwright.calls.searching import search
 from wardwright.journal.captures import Capture
 from wardwright.policy.answers import judged
 from wardwright.policy.arbiter import RANKS, arbitrate, join
-from wardwright.policy.compiler import Compiled, Policy
+from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.decision import NOTHING, Decision, Proposal, Retrying, Span
 from wardwright.policy.evaluate import Unsearched, arm, decide, told
 from wardwright.policy.phases import Facts

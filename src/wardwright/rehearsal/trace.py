@@ -18,7 +18,7 @@ from wardwright.contracts.decode import Located
 from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_record import Refused
 from wardwright.policy.answers import Unmet
-from wardwright.policy.compiler import Compiled
+from wardwright.policy.compiled import Compiled
 from wardwright.policy.decision import Decision, Proposal, Span
 from wardwright.policy.explain import exceptions_of, recalled_words, sought
 from wardwright.policy.phases import Facts

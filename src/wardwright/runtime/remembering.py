@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from wardwright.calls.recollection import entry_of, events_of
+from wardwright.calls.remembered import entry_of, events_of
 from wardwright.gateway.service import Gateway
 from wardwright.journal.store import Reader
 from wardwright.kernel.ids import Clock

@@ -13,7 +13,7 @@ from typing import assert_never
 from wardwright.contracts import policy as c
 from wardwright.kernel.patterns.admission import Admitted, Pattern
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.compiler import Compiled
+from wardwright.policy.compiled import Compiled
 from wardwright.streams import rule as r
 
 

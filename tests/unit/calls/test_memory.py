@@ -11,7 +11,7 @@ from wardwright.calls.receipt import Caller, Sourced
 from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import PolicyContract
 from wardwright.limits.history import History
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.decision import Decision
 from wardwright.policy.evaluate import decide
 from wardwright.policy.loading import load

@@ -10,7 +10,7 @@ from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.budget_words import budgets_explained
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.decision import NOTHING
 from wardwright.policy.evaluate import decide
 from wardwright.policy.loading import load

@@ -17,7 +17,7 @@ from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import PolicyContract
 from wardwright.policy import graph
 from wardwright.policy.budget_words import budgets_explained
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.explain import explained
 from wardwright.policy.loading import load
 

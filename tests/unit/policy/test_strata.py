@@ -10,7 +10,7 @@ import pytest
 from parts.policies import ANSWER, ASK, document, facts
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
-from wardwright.policy.compiler import Policy
+from wardwright.policy.compiled import Policy
 from wardwright.policy.evaluate import decide, decide_recalling, recalled
 from wardwright.policy.loading import load
 from wardwright.policy.phases import Facts, Phase
