@@ -115,7 +115,7 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
             name: (rule.policy, state) for name, rule in by_name.items() if (state := reminded(rule.rule)) is not None
         },
         stream=RuleSet(lowered) if lowered else None,
-        waits=any(_waits(rule) for rule in policy.of("output")),
+        waits=any(rule.hold is not None for rule in policy.of("output")),
     )
 
 
@@ -127,13 +127,6 @@ def is_withheld(field: str) -> bool:
 def _comparisons(policy: Policy, phase: str) -> tuple[tuple[str, Compared], ...]:
     found = {key_of(leaf): leaf for rule in policy.of(phase) for leaf in leaves(rule.node) if is_withheld(leaf.field)}
     return tuple(sorted(found.items(), key=lambda pair: pair[0]))
-
-
-def _waits(rule: Compiled) -> bool:
-    """Whether a rule over whole answers keeps them back until it has spoken."""
-    if rule.shadow or (rule.rule.hold is not None and rule.rule.hold.mode == "pass"):
-        return False
-    return any(RANKS[one.effect] >= ACTS for one in (*rule.proposals, *rule.untold))
 
 
 def _unkept(by_name: Mapping[str, Compiled], lowered: tuple[StreamRule, ...]) -> Iterable[WardwrightError]:

@@ -9,7 +9,7 @@ import msgspec
 
 from wardwright.contracts.budget import Declared
 from wardwright.contracts.decode import Located
-from wardwright.contracts.policy import Annotate, Channel, PolicyContract, Rule
+from wardwright.contracts.policy import Annotate, Channel, Hold, PolicyContract, Rule
 from wardwright.kernel.detectors.table import Row
 from wardwright.kernel.errors import Place
 from wardwright.kernel.patterns.admission import Admitted, Pattern
@@ -52,6 +52,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """Searches a whole text for the first span of what it looks for."""
     expecting: Expecting | None
     """What its channels must be as wholes; None where it expects nothing."""
+    hold: Hold | None
+    """What of an answer waits for it; None: nothing does. Without `chars_max` it is all of it, without a cap."""
     proposals: tuple[Proposal, ...]
     """When it fires."""
     untold: tuple[Proposal, ...]

@@ -31,6 +31,7 @@ from wardwright.contracts.policy import (
     Condition,
     Either,
     Every,
+    Hold,
     JsonExpectation,
     Leaf,
     MacroUse,
@@ -43,6 +44,7 @@ from wardwright.contracts.policy import (
     Value,
     XmlExpectation,
     effect_of,
+    hold_of,
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either, shown_key
@@ -212,12 +214,22 @@ class _Compiler:
             detects=rows,
             search=None if match is None else _spans(match, rows),
             expecting=expecting,
+            hold=self._hold(rule, phase),
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
             untold=self._untold(rule, phase, path),
             after=self._after(rule),
             boxes=None if found is None else tuple(found),
         )
+
+    def _hold(self, rule: Rule, phase: Phase) -> Hold | None:
+        """What of an answer waits for a rule: all of it for one that judges it whole, unless it says `pass`."""
+        if not phase.channels or rule.enforce == "shadow" or not (changes(rule) or rule.on_error == "deny"):
+            return None
+        if phase.whole:
+            return None if rule.hold is not None and rule.hold.mode == "pass" else Hold(mode="full")
+        hold = None if rule.match is None else hold_of(rule)
+        return None if hold is None or hold.mode == "pass" else hold
 
     # Actions
 
@@ -496,11 +508,6 @@ def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision
 def changes(rule: Rule) -> bool:
     """Whether a rule can change a call, rather than only speak of it."""
     return any(RANKS[effect_of(action)] > 0 for action in rule.then)
-
-
-def withholds(rule: Compiled) -> bool:
-    """Whether nothing of an answer may leave before this rule has judged the whole of it."""
-    return rule.expecting is not None and not rule.shadow and changes(rule.rule)
 
 
 def _text_field(phase: Phase) -> str:

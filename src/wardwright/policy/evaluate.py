@@ -186,7 +186,7 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
 
 
 def awaited(policy: Policy, phase: str, facts: Facts) -> tuple[Compiled, ...]:
-    """Which expecting rules of a phase will judge the answer; where one of them `withholds`, it waits for them.
+    """Which expecting rules of a phase will judge the answer; where one of them has a `hold`, it waits for them.
 
     A rule whose condition cannot be told yet is among them. Before the answer, give what it will hold as unavailable.
     """

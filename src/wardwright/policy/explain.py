@@ -32,11 +32,9 @@ from wardwright.contracts.policy import (
     Transform,
     Transition,
     effect_of,
-    hold_of,
 )
 from wardwright.kernel.detectors.table import words as detected
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.compiler import withholds
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS
@@ -94,9 +92,7 @@ def sentence(compiled: Compiled) -> str:
     after = ""
     if any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then):
         after = f"; when that is spent, {actions(rule.after_retries) if rule.after_retries else 'refuse the answer'}"
-    held = "".join(f"; hold back {_hold(hold)}" for hold in [hold_of(rule)] if rule.match is not None)
-    if withholds(compiled):
-        held = "; hold back the whole answer until it is judged"
+    held = "" if compiled.hold is None else f"; hold back {_hold(compiled.hold)}"
     return f"{_when(compiled)}: {actions(rule.then)}{after}{held}{shadow}."
 
 
@@ -350,6 +346,8 @@ def _times(most: int) -> str:
 
 
 def _hold(hold: Hold) -> str:
+    if hold.chars_max is None:
+        return "the whole answer until it is judged"
     unit = (hold.boundary or "").replace("_", " ")
     what = {
         "pass": "nothing",

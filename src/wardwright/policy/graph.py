@@ -12,11 +12,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from wardwright.contracts.policy import Channel, Machine, State, hold_of
+from wardwright.contracts.policy import Channel, Machine, State
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.compiler import withholds
 from wardwright.policy.decision import Proposal, Retrying
 from wardwright.policy.expectation import JsonExpecting
 from wardwright.policy.explain import whose
@@ -129,11 +128,9 @@ def _channel(channel: Channel) -> str:
 
 
 def _holds(rule: Compiled) -> str:
-    if withholds(rule):
-        return "the answer"
-    if not rule.patterns:
+    hold = rule.hold
+    if hold is None:
         return ""
-    hold = hold_of(rule.rule)
     unit = (hold.boundary or "unit").replace("_", " ")
     return {"pass": "", "exact": "what could match", "boundary": f"each {unit}", "full": "the answer"}[hold.mode]
 
