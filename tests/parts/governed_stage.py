@@ -276,7 +276,7 @@ class _Stage:
         due_ns = machine.due_ns
         if due_ns is not None and due_ns <= self.now_ns:
             self.carry(machine.wake(self.now_ns))
-            assert machine.closed or machine.due_ns != due_ns, "what is due stays due"
+            assert machine.due_ns != due_ns, "what is due stays due"
             return
         exchange = self._exchange
         assert exchange is not None, "the call waits for nothing"

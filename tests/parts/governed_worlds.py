@@ -108,8 +108,8 @@ def watching(
     not said, and how it holds text."""
     pattern = draw(patterns())
     always = does is not None
+    acts: Does = does or draw(st.sampled_from(DOES))
     hold = _held(draw, hold or draw(st.sampled_from(HOLDS)), timed=timed)
-    does = does or draw(st.sampled_from(DOES))
     document: Document = {
         "id": f"r{index}",
         "phase": "stream",
@@ -119,7 +119,7 @@ def watching(
         "priority": draw(st.integers(0, 1)),
         "why": "it is so",
     }
-    match does:
+    match acts:
         case "block":
             document["then"] = [{"block": {"code": f"no-{index}"}}]
         case "retry":
@@ -133,7 +133,7 @@ def watching(
         case "annotate":
             document["then"] = [{"annotate": "seen"}]
         case _:
-            assert_never(does)
+            assert_never(acts)
     edits = [one for one in (*document["then"], *document.get("after_retries", ())) if one == "drop" or one in REWRITES]
     if hold["mode"] == "pass" and edits:
         hold["mode"] = "exact"
