@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import CHART, PAGE, published
-from scripts import cli_reference, error_codes, house, http_api, receipt_pages
+from scripts import cli_reference, detector_table, error_codes, house, http_api, receipt_pages
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -64,6 +64,7 @@ GENERATED: Final = (
     Generated(f"docs/{PAGE}", lambda: published(DOCS)[PAGE]),
     Generated(f"docs/{CHART}", lambda: published(DOCS)[CHART]),
     Generated("docs/cli.md", cli_reference.page),
+    Generated("docs/detectors.md", detector_table.table, mark="detectors"),
     Generated("docs/errors.md", error_codes.page),
     Generated("docs/openapi.json", http_api.page),
     Generated("docs/receipt.md", receipt_pages.page),

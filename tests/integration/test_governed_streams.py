@@ -206,3 +206,36 @@ def test_an_output_rule_judges_the_whole_answer_before_any_of_it_leaves(tmp_path
         receipt = gateway.ended_once().receipt
     assert [ruling.phase for ruling in receipt.policy] == ["output", "output"]
     assert receipt.policy[0].decision.effect == "retry"
+
+
+def test_a_model_goes_on_from_what_the_client_has_seen_where_its_provider_can(tmp_path: Path) -> None:
+    onward = {"retry_with_reminder": {"text": REMINDER, "after_release": "continue"}}
+    documents = [
+        scripted(
+            "s",
+            {"chunks": ["First do client = ", "OldCli", "ent(token) and go on."], "chunk_delay_ms": 40},
+            {"chunks": ["NewClient(", "token) and go on."]},
+            continues_answers="last_message",
+        ),
+        model("m", "s", policies=["house-rules"]),
+        policy(rule(r"OldClient\(", onward, hold={"mode": "exact"})),
+    ]
+    with running(tmp_path, documents) as gateway:
+        assert streamed(gateway) == "First do client = NewClient(token) and go on."
+        receipt = gateway.ended_once().receipt
+    assert (receipt.status, receipt.client.text_chars) == ("completed", 45)
+    assert [tried.failure for tried in receipt.attempts] == ["stopped", None]
+
+
+def test_elsewhere_a_retry_that_comes_too_late_ends_the_answer(tmp_path: Path) -> None:
+    documents = [
+        scripted("s", {"chunks": ["First do client = ", "OldCli", "ent(token) and go on."], "chunk_delay_ms": 40}),
+        model("m", "s", policies=["house-rules"]),
+        policy(rule(r"OldClient\(", REMIND, hold={"mode": "exact"})),
+    ]
+    with running(tmp_path, documents) as gateway:
+        with pytest.raises(openai.APIError) as caught:
+            streamed(gateway)
+        receipt = gateway.ended_once().receipt
+    assert caught.value.code == "policy_blocked"
+    assert (receipt.status, receipt.client.text_chars) == ("blocked", 18)

@@ -55,7 +55,13 @@ def planned(targets: int = 2) -> Plan:
 def terms(targets: int = 2, *, drain: bool = False) -> tuple[Terms, ...]:
     return tuple(
         Terms(
-            context_window=8192, double=False, drain=drain, mark=f"coding/t{n}=m{n}", rates=RATES, voice=OpenAIVoice()
+            context_window=8192,
+            continues=False,
+            double=False,
+            drain=drain,
+            mark=f"coding/t{n}=m{n}",
+            rates=RATES,
+            voice=OpenAIVoice(),
         )
         for n in range(targets)
     )

@@ -8,9 +8,11 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from parts.whole_text import Meaning, Pattern
+from wardwright.kernel.detectors.proofs import Proof
+from wardwright.kernel.detectors.table import Row
+from wardwright.kernel.patterns.admission import admit
+from wardwright.kernel.patterns.language import PatternProblem
 from wardwright.streams import rule as r
-from wardwright.streams.admission import admit
-from wardwright.streams.pattern import PatternProblem
 from wardwright.streams.rule import Action, Annotate, Block, Commit, Drop, Regex, Rewrite, StreamRule
 from wardwright.streams.ruleset import RuleSet, problems
 
@@ -72,15 +74,32 @@ EACH_ACTION: tuple[Action, ...] = (
 ACTIONS: st.SearchStrategy[Action] = st.sampled_from(EACH_ACTION)
 
 
+PROOFS: tuple[Proof | None, ...] = (
+    None,
+    None,
+    None,
+    lambda text: len(text) if text.count("b") % 2 else 0,
+    lambda text: text.rfind("b") + 1,
+    lambda text: len(text) if len(text) % 2 else len(text) - 1,
+)
+"""What a detector asks of a candidate; None: the rule has a pattern."""
+
+
+def _match(pattern: Pattern, proof: Proof | None) -> r.Match:
+    if proof is None:
+        return Regex(pattern.source)
+    return r.Detected((Row(name="drawn", family="secrets", says="it", shape=pattern.source, proof=proof),))
+
+
 @st.composite
 def rule_sets(draw: st.DrawFn) -> list[Meaning]:
     """Rules that are admitted, each with the pattern that the oracle reads."""
     out: list[Meaning] = []
     for index in range(draw(st.integers(1, 4))):
-        pattern = draw(patterns())
+        pattern, proof = draw(patterns()), draw(st.sampled_from(PROOFS))
         rule = StreamRule(
             id=f"r{index}",
-            match=Regex(pattern.source),
+            match=_match(pattern, proof),
             then=draw(ACTIONS),
             commit=draw(st.sampled_from(COMMITS)),
             priority=draw(st.integers(0, 1)),
@@ -88,10 +107,10 @@ def rule_sets(draw: st.DrawFn) -> list[Meaning]:
             shadow=draw(st.sampled_from([False] * 7 + [True])),
         )
         try:
-            admit(rule.match)
+            admit(Regex(pattern.source))
         except PatternProblem:
             continue
-        out.append(Meaning(rule, pattern))
+        out.append(Meaning(rule, pattern, proof))
     return out
 
 

@@ -10,7 +10,8 @@ A session is a text file:
     --- exit 2
 
 Its first line says over what it runs: `none` (no state directory yet), `stopped` (one that a gateway left), `changed`
-(the same, with one record of it altered) or `running`. `NAME=VALUE` before a command is its environment. What changes
+(the same, with one record of it altered), `asked` (one where a request waits for approval and an alert found nobody) or
+`running`. `NAME=VALUE` before a command is its environment. What changes
 from run to run is replaced by a word in `<…>` before it is compared; runs of blanks count as two, since columns are as
 wide as what stands in them.
 """
@@ -32,10 +33,10 @@ from wardwright.cli.main import run
 PROMPT: Final = "$ "
 
 _VOLATILE: Final = (
-    (re.compile(r"\b(rcp|key|node)_[0-9a-z]{26,28}\b"), r"<\1>"),
+    (re.compile(r"\b(rcp|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
     (re.compile(r"\bwwk_[0-9A-Za-z]{44}\b"), "<token>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<instant>"),
-    (re.compile(r'("(?:started_at|created_at|stored_at|activated_at|at)": )\d{16}'), r'\1"<instant>"'),
+    (re.compile(r'("(?:[a-z]+_)?at": )\d{16}'), r'\1"<instant>"'),
     (re.compile(r"\b\d+(?:\.\d+)? (?:µs|ms)\b|\b\d+\.\d\d s\b"), "<time>"),
     (re.compile(r'("[a-z_]+_us": )\d+'), r'\1"<time>"'),
     (re.compile(r" *[▏▎▍▌▋▊▉█]+ *"), " <bar> "),
@@ -104,7 +105,7 @@ def _lasting(text: str, secrets: dict[str, str]) -> str:
 
 
 def _step(command: str, noted: dict[str, str]) -> Step:
-    """Run one command in this process. `@rcp` and `@key` in it stand for the last such id that was shown."""
+    """Run one command in this process. `@rcp`, `@key`, `@apr` and `@alt` in it stand for the last such id shown."""
     typed = command
     for name, value in noted.items():
         typed = typed.replace(f"@{name}", value)
@@ -125,7 +126,7 @@ def _step(command: str, noted: dict[str, str]) -> Step:
 
 
 def _noted(text: str) -> dict[str, str]:
-    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "key")}
+    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "key", "apr", "alt")}
     return {kind: match[0] for kind, match in found.items() if match is not None}
 
 

@@ -11,7 +11,7 @@ asked of a whole prefix anew, and nothing is remembered from one prefix to the n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,6 +40,8 @@ class Meaning(NamedTuple):
 
     rule: StreamRule
     pattern: Pattern
+    proof: Callable[[str], int] | None = None
+    """Of a detector: how much of a candidate is proved."""
 
     @property
     def ends(self) -> bool:
@@ -101,14 +103,14 @@ def _through_net(composed: str, meanings: Sequence[Meaning], stop: tuple[str, ..
 
 def _stop(text: str, ending: Sequence[Meaning], *, final: bool = True) -> tuple[tuple[str, ...], int | None]:
     """The rules that stop a text, and after how many characters; None: its end had to be seen."""
-    sure = [(_sure_at(text, meaning.pattern), meaning) for meaning in ending]
+    sure = [(_sure_at(text, meaning), meaning) for meaning in ending]
     found = [(*where, meaning) for where, meaning in sure if where is not None]
     if found:
         first = min(at for at, _, _ in found)
         return _best([(start, meaning) for at, start, meaning in found if at == first]), first
     if not final:
         return (), None
-    late = [(_ending_at(text, meaning.pattern, len(text)), meaning) for meaning in ending]
+    late = [(_ending(text, meaning), meaning) for meaning in ending]
     return _best([(start, meaning) for start, meaning in late if start is not None]), None
 
 
@@ -119,8 +121,33 @@ def _best(found: list[tuple[int, Meaning]]) -> tuple[str, ...]:
     return tuple(meaning.rule.id for _, meaning in found[:1])
 
 
-def _sure_at(text: str, pattern: Pattern) -> tuple[int, int] | None:
+def _ending(text: str, meaning: Meaning) -> int | None:
+    """The leftmost start of a match that the end of the text makes sure."""
+    if meaning.proof is None:
+        return _ending_at(text, meaning.pattern, len(text))
+    span = _first(text, meaning, 0, final=True)
+    return None if span is None else span[0]
+
+
+def _first(text: str, meaning: Meaning, at: int, *, final: bool) -> tuple[int, int] | None:
+    """The leftmost match from a place on; of a detector, the leftmost candidate that is proved."""
+    pattern = _compiled(meaning.pattern.source if final else meaning.pattern.sure)
+    if meaning.proof is None:
+        found = pattern.search(text, at)
+        return None if found is None else found.span()
+    for start in range(at, len(text)):
+        candidate = pattern.match(text, start)
+        if candidate is not None and (size := meaning.proof(candidate.group())):
+            return start, start + size
+    return None
+
+
+def _sure_at(text: str, meaning: Meaning) -> tuple[int, int] | None:
     """After how many characters the pattern is sure to have matched, and from where."""
+    if meaning.proof is not None:
+        proved = [(end, _first(text[:end], meaning, 0, final=False)) for end in range(1, len(text) + 1)]
+        return next(((end, span[0]) for end, span in proved if span is not None), None)
+    pattern = meaning.pattern
     for end in range(1, len(text) + 1):
         starts = [_ending_at(text[:end] + more, pattern, end) for more in CONTEXTS]
         if None not in starts:
@@ -148,17 +175,17 @@ def _live(text: str, pattern: Pattern, start: int) -> int:
     return next((at for at in range(start, len(text)) if alive.match(text, at)), len(text))
 
 
-def _matches(text: str, pattern: Pattern, *, final: bool) -> tuple[list[tuple[int, int]], int]:
+def _matches(text: str, meaning: Meaning, *, final: bool) -> tuple[list[tuple[int, int]], int]:
     """The spans that no later character can change, and the earliest place where one could still come."""
     spans: list[tuple[int, int]] = []
     at = 0
     while True:
-        live = len(text) if final else _live(text, pattern, at)
-        found = _compiled(pattern.source if final else pattern.sure).search(text, at)
-        if found is None or live <= found.start():
-            return spans, min(live, found.start() if found else live)
-        spans.append(found.span())
-        at = found.end()
+        live = len(text) if final else _live(text, meaning.pattern, at)
+        found = _first(text, meaning, at, final=final)
+        if found is None or live <= found[0]:
+            return spans, min(live, found[0] if found else live)
+        spans.append(found)
+        at = found[1]
 
 
 def _edits(text: str, meanings: Sequence[Meaning], *, final: bool) -> tuple[list[Edit], int]:
@@ -167,7 +194,7 @@ def _edits(text: str, meanings: Sequence[Meaning], *, final: bool) -> tuple[list
     floor = len(text)
     for meaning in meanings:
         if meaning.edits:
-            spans, live = _matches(text, meaning.pattern, final=final)
+            spans, live = _matches(text, meaning, final=final)
             found += [Edit(start, end, meaning) for start, end in spans]
             floor = min(floor, live)
     groups: list[list[Edit]] = []

@@ -86,6 +86,7 @@ def test_what_reaches_the_client_is_what_the_rules_allow_on_the_whole_text() -> 
         for meaning in meanings:
             if not meaning.rule.shadow:
                 seen[f"{type(meaning.rule.then).__name__} {meaning.rule.commit}"] += 1
+                seen[f"{type(meaning.rule.then).__name__} {type(meaning.rule.match).__name__}"] += 1
         for pieces in ([text], list(text), *(cut(text, places) for places in cuts)):
             check(run(rules, pieces), wanted, seen)
 
@@ -93,6 +94,7 @@ def test_what_reaches_the_client_is_what_the_rules_allow_on_the_whole_text() -> 
     commits = ("exact", "sentence", "line", "code_block", "json_value", "full")
     actions = ("Block", "Retry", "Rewrite", "Drop", "Annotate")
     needed = {f"{action} {commit}" for action in actions for commit in commits}
+    needed |= {f"{action} {match}" for action in actions for match in ("Regex", "Detected")}
     needed |= {"complete", "retry", "block", "retry_after_release", "caught by the net"}
     assert {name for name in needed if seen[name] < 5} == set()
 
@@ -203,7 +205,7 @@ def test_values_of_a_tool_call_are_judged_whole_and_the_call_leaves_whole(
 ) -> None:
     if admitted(meanings) is None:
         return
-    plain = [Meaning(msgspec.structs.replace(one.rule, commit="exact"), one.pattern) for one in meanings]
+    plain = [one._replace(rule=msgspec.structs.replace(one.rule, commit="exact")) for one in meanings]
     rules = RuleSet([msgspec.structs.replace(one.rule, on=(r.ToolArguments(),)) for one in plain])
     sent = {f"v{index}": [value] for index, value in enumerate(values)}
     pieces = cut(msgspec.json.encode(sent).decode(), places)

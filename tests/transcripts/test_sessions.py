@@ -18,7 +18,9 @@ from typing import Final
 import pytest
 
 from parts import gateway_process, transcript
+from parts.alerting import alert
 from parts.front import CODING, DOCUMENTS, Answered, world
+from wardwright.contracts.sink import WebhookSink
 
 SESSIONS: Final = sorted(Path(__file__).parent.glob("*.txt"))
 WRITE: Final = os.environ.get("WARDWRIGHT_TRANSCRIPTS") == "write"
@@ -118,6 +120,27 @@ async def _past(folder: Path) -> None:
         assert refused.error is not None
 
 
+async def _asked(folder: Path) -> None:
+    """A gateway where a rule wanted an approval and told a sink of it, which was not there."""
+    sink = WebhookSink(attempts_max=1, name="sec", secret="env:SECRET", url="http://127.0.0.1:9")
+    secret = {"SECRET": "a-secret-of-the-tests"}
+    async with world(folder, environment=secret, sinks=(sink,)) as made:
+        made.runtime.approvals.ask(
+            digest="hmac-sha256:0",
+            expires_s=3600,
+            message="This spends money.",
+            model="coding",
+            policy="desk-rules",
+            receipt="rcp_0190000000000000000000000001",
+            rule="costly",
+            tenant="acme",
+        )
+        made.runtime.alerts.raise_(alert("rcp_0190000000000000000000000001"))
+        async with asyncio.timeout(20):
+            while not made.runtime.alerts.pulse()[-1].dead_lettered:  # noqa: ASYNC110  # nobody tells when
+                await asyncio.sleep(0.01)
+
+
 REMOTE: Final = """\
 kind: provider
 name: far
@@ -136,6 +159,14 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
     folder = tmp_path_factory.mktemp("past")
     asyncio.run(_past(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of that other gateway."""
+    folder = tmp_path_factory.mktemp("asked")
+    asyncio.run(_asked(folder))
     return folder
 
 
@@ -179,10 +210,10 @@ def over(desk: Path, past: Path) -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
-def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, over: ExitStack) -> None:
+def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, asked: Path, over: ExitStack) -> None:
     session = transcript.read(path)
     if session.gateway != "none":
-        shutil.copytree(past / "state", desk / "state")
+        shutil.copytree((asked if session.gateway == "asked" else past) / "state", desk / "state")
     if session.gateway == "changed":
         _alter(desk / "state")
     if session.gateway == "running":
@@ -194,7 +225,7 @@ def test_a_session_comes_out_as_written(path: Path, desk: Path, past: Path, over
 
 
 def test_there_are_sessions() -> None:
-    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "running"}
+    assert {transcript.read(path).gateway for path in SESSIONS} == {"none", "stopped", "changed", "asked", "running"}
 
 
 def test_every_command_stands_in_some_session() -> None:

@@ -10,6 +10,9 @@ from wardwright.journal.captures import Captures
 from wardwright.journal.status import JournalStatus, Pulse
 from wardwright.journal.store import Index
 from wardwright.journal.verify import Verdict
+from wardwright.journal.work_queue import Job
+from wardwright.runtime.alerts import SinkPulse
+from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.settings import Settings
@@ -32,6 +35,26 @@ class Journal(Protocol):
         ...
 
 
+class Alerts(Protocol):
+    """Alerts as operators see them. Belongs to the event loop's thread."""
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Every alert that waits, is dead or was delivered lately, oldest first."""
+        ...
+
+    def pulse(self) -> tuple[SinkPulse, ...]:
+        """How each sink fares, by name; empty where no gateway runs."""
+        ...
+
+    async def retry(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        """Let dead letters be delivered after all. Raises `alert_not_found`, `journal_write`."""
+        ...
+
+    async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        """Forget dead letters. Raises `alert_not_found`, `journal_write`."""
+        ...
+
+
 class Front(Protocol):
     """One running gateway."""
 
@@ -39,6 +62,12 @@ class Front(Protocol):
     def admin_token_hash(self) -> str | None:
         """Hex SHA-256 of the admin credential; None: there is none, and `/admin` and `/api` answer to nobody."""
         ...
+
+    @property
+    def alerts(self) -> Alerts: ...
+
+    @property
+    def approvals(self) -> ApprovalDesk: ...
 
     @property
     def build(self) -> str:

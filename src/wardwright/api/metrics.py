@@ -45,6 +45,7 @@ class GatewayCollector(Collector):
         yield from self._upstreams()
         yield from self._journal()
         yield from self._captures()
+        yield from self._alerts()
         yield from self._contracts()
 
     def _now(self) -> Iterator[Metric]:
@@ -104,6 +105,25 @@ class GatewayCollector(Collector):
         yield GaugeMetricFamily("wardwright_captures_waiting", "Captures not written yet.", value=pulse.waiting)
         yield CounterMetricFamily(
             "wardwright_captures_dropped", "Captures that found the queue or the disk full.", value=pulse.dropped
+        )
+
+    def _alerts(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily("wardwright_alerts_held", "Alerts by how they stand.", labels=["sink", "state"])
+        settled = CounterMetricFamily("wardwright_alerts", "Alerts by what became of them.", labels=["sink", "outcome"])
+        failing = GaugeMetricFamily("wardwright_sink_failing", "1 while deliveries to a sink fail.", labels=["sink"])
+        for pulse in self._front.alerts.pulse():
+            held.add_metric([pulse.name, "waiting"], pulse.jobs.waiting + pulse.jobs.leased)
+            held.add_metric([pulse.name, "dead"], pulse.jobs.dead)
+            settled.add_metric([pulse.name, "delivered"], pulse.delivered)
+            settled.add_metric([pulse.name, "dead_lettered"], pulse.dead_lettered)
+            settled.add_metric([pulse.name, "dropped"], pulse.dropped)
+            settled.add_metric([pulse.name, "refused"], pulse.refused)
+            failing.add_metric([pulse.name], int(pulse.failures > 0))
+        yield held
+        yield settled
+        yield failing
+        yield GaugeMetricFamily(
+            "wardwright_approvals_waiting", "Requests that wait for a person.", value=self._front.approvals.waiting
         )
 
     def _contracts(self) -> Iterator[Metric]:

@@ -25,6 +25,8 @@ GROUPS: Final[dict[Group, str]] = {
     "receipts": "What calls did, and why.",
     "versions": "What model names mean, and since when.",
     "keys": "Who may call.",
+    "approvals": "Requests that wait for a person.",
+    "alerts": "What rules told somebody, and whether it arrived.",
     "journal": "What was written, and whether it still stands.",
     "operation": "How the process does.",
     "tests": "For controlled local runs.",

@@ -16,7 +16,9 @@ Body = TypeVar("Body")
 Answer = TypeVar("Answer")
 
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
-Group: TypeAlias = Literal["calls", "models", "receipts", "versions", "keys", "journal", "operation", "tests"]
+Group: TypeAlias = Literal[
+    "calls", "models", "receipts", "versions", "keys", "approvals", "alerts", "journal", "operation", "tests"
+]
 
 JSON: Final = "application/json"
 

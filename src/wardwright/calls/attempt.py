@@ -32,6 +32,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is fixed about one target while its contract version serves."""
 
     context_window: int
+    continues: bool
+    """Its provider goes on with an answer that was begun."""
     double: bool
     drain: bool
     """Read on to the end when the client leaves."""

@@ -17,6 +17,7 @@ from wardwright.contracts.digest import switched_to
 from wardwright.contracts.policy import ActionName, Alert, PolicyContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.allowance import Limit, limits_of
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
@@ -45,6 +46,10 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     """Rules by `policy/rule`."""
     comparisons: Mapping[str, tuple[tuple[str, Compared], ...]]
     """By phase: what its rules compare withheld fields with, by key."""
+    detects: bool
+    """Some rule asks a detector."""
+    limits: tuple[Limit, ...]
+    """What its budgets allow."""
     documents: Mapping[str, PolicyContract]
     """The policies by name."""
     policy: Policy
@@ -76,7 +81,7 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     found = tuple(documents)
     if not found:
         return None
-    policy = load(found, PHASES, enforceable=ENFORCEABLE)
+    policy = load(found, PHASES, enforceable=ENFORCEABLE, measures=frozenset())
     by_name = {rule.name: rule for rule in policy.every()}
     lowered = lower(policy.searching(STREAM.name))
     errors = [*_unkept(by_name, lowered), *_endless(policy)]
@@ -85,6 +90,10 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     return Governance(
         by_name=by_name,
         comparisons={phase.name: _comparisons(policy, phase.name) for phase in PHASES},
+        detects=any(
+            rule.detects or any(leaf.test.op == "detector" for leaf in leaves(rule.node)) for rule in policy.every()
+        ),
+        limits=limits_of(policy.budgets),
         documents={one.value.name: one.value for one in found},
         policy=policy,
         stream=RuleSet(lowered) if lowered else None,

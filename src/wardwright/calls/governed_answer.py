@@ -113,14 +113,23 @@ class GovernedAnswer:
     """One attempt's answer. `stop` says that it must end, and why; nothing comes out any more then."""
 
     __slots__ = (
-        "_decoder", "_governor", "_heard", "_held_since_ns", "_kept", "_renderer", "_room", "_told", "broken", "caught",
-        "caught_more", "held_chars_max", "held_ns_max", "stop", "tally", "told", "written",
+        "_decoder", "_governor", "_heard", "_held_since_ns", "_kept", "_renderer", "_room", "_skip", "_told",
+        "broken", "caught", "caught_more", "held_chars_max", "held_ns_max", "stop", "tally", "told", "written",
     )  # fmt: skip
 
     def __init__(
-        self, decoder: Decoder, governor: Governor | None, renderer: Renderer, *, waits: bool, whole: bool
+        self,
+        decoder: Decoder,
+        governor: Governor | None,
+        renderer: Renderer,
+        *,
+        now_ns: int = 0,
+        prefix: str = "",
+        waits: bool,
+        whole: bool,
     ) -> None:
-        """`governor` None: no rule searches the stream. `waits`: see rule 3. `whole`: the client wants no stream."""
+        """`governor` None: no rule searches the stream. `prefix`: what an attempt before this one released, with which
+        the answer goes on. `waits`: see rule 3. `whole`: the client wants no stream."""
         self._decoder = decoder
         self._governor = governor
         self._renderer = renderer
@@ -136,6 +145,22 @@ class GovernedAnswer:
         self.held_ns_max = 0
         self.stop: Abort | Retry | None = None
         self.written = Written()
+        self._skip = 0 if governor is None else len(prefix)
+        if prefix and governor is not None:
+            self._carry(governor.take([TextDelta(0, prefix)], now_ns), now_ns)
+
+    @property
+    def renderer(self) -> Renderer:
+        """What wrote the answer so far, for an attempt that goes on with it."""
+        return self._renderer
+
+    @property
+    def only_text(self) -> str | None:
+        """What was let go, where that is text of one choice alone."""
+        told, choices = self.told, self.written.choices
+        if len(choices) != 1 or 0 not in choices or told.tool_calls or told.reasoning_chars or told.refusal_chars:
+            return None
+        return "".join(choices[0].text) or None
 
     @property
     def done(self) -> bool:
@@ -225,11 +250,17 @@ class GovernedAnswer:
     def _write(self, events: Sequence[Event]) -> bytes:
         out: list[bytes] = []
         for event in events:
-            self._told.add(event)
             if isinstance(event, Broken):
                 self.broken = event
                 break
             self.written.add(event)
+            if self._skip and isinstance(event, TextDelta):
+                cut = event.text[self._skip :]
+                self._skip -= len(event.text) - len(cut)
+                if not cut:
+                    continue
+                event = TextDelta(event.choice, cut)  # the client has seen what was cut off
+            self._told.add(event)
             if written := self._renderer.write(event):
                 out.append(written)
         return b"".join(out)

@@ -5,7 +5,8 @@ it happened; each returns effects in the order in which they must be carried out
 Rule 2: it holds no socket, task or clock, and plans no route: it is handed a plan and keeps to it, and asks for another
 with `Replan`. Rules are asked through `rulings`. Live calls, simulation and replay drive this one machine.
 Rule 3: another attempt is made only while no byte of an answer has reached the client: on the next target for failures
-in FALL_THROUGH, or because a rule gave the last one up.
+in FALL_THROUGH, or because a rule gave the last one up. One exception: a rule may have the same provider go on from
+what the client has seen.
 Rule 4: every call ends in exactly one `Close`; nothing follows it but what the client must still hear. A stream's
 first `Release` comes after `Open`, its last after `Close`: whoever wants durability waits between them.
 Rule 5: an answer that did not finish ends in `Break` or `Refuse`, never in a made-up end.
@@ -21,10 +22,10 @@ from wardwright.calls import receipt as rc
 from wardwright.calls import refusals
 from wardwright.calls.attempt import NO_USAGE, AttemptUnderWay, Terms
 from wardwright.calls.governed_answer import GovernedAnswer
-from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.dialects.answer import Identity
 from wardwright.dialects.exchange import Failure, FailureClass, Headers
+from wardwright.dialects.openai_render import Renderer
 from wardwright.dialects.voice import Reader
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.events import Broken
@@ -142,9 +143,9 @@ class Machine:
 
     __slots__ = (
         "_before", "_client_bytes", "_contract", "_cost", "_deadline_ns", "_decided_ns", "_facts", "_first",
-        "_first_byte_ns", "_first_facts", "_index", "_last_heard", "_left", "_left_ns", "_node_type", "_opened",
-        "_plan", "_released", "_replans", "_rulings", "_run", "_running", "_terms", "_tried", "_usage",
-        "_usage_source", "accepted", "closed",
+        "_first_byte_ns", "_first_facts", "_heard", "_index", "_last_heard", "_left", "_left_ns", "_node_type",
+        "_opened", "_plan", "_released", "_renderer", "_replans", "_rulings", "_run", "_running", "_terms", "_tried",
+        "_usage", "_usage_source", "accepted", "closed", "prefix",
     )  # fmt: skip
 
     def __init__(self, accepted: Accepted) -> None:
@@ -179,6 +180,12 @@ class Machine:
         self._usage_source: rc.UsageSource = "none"
         self._tried: list[rc.Tried] = []
         self._deadline_ns: int | None = None
+        self._heard = (0, 0, 0, 0, 0)
+        """What the client was told before the attempt that goes on from there."""
+        self._renderer: Renderer | None = None
+        """What wrote that."""
+        self.prefix = ""
+        """What the client has seen of an answer that another attempt goes on with."""
 
     # -- inputs ------------------------------------------------------------------------------------------------------
 
@@ -205,17 +212,18 @@ class Machine:
         *,
         before: Attempt | None = None,
         refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
         rulings: Rulings | None = None,
     ) -> tuple[Effect, ...]:
         """The route is planned; `terms` stand beside `plan.attempts`. `before` is whose turn the last step was.
-        `refusal`: the rules of the route do not let it be tried."""
+        `refusal`: the rules of the route, or a budget, do not let it be tried; `retry_after_s` goes with it."""
         self._before = before
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
         self._first, self._first_facts = plan, facts
         self._rulings = rulings
         self._decided_ns = now_ns
         if refusal is not None:
-            return self._refuse("refused", refusal, now_ns)
+            return self._refuse("refused", refusal, now_ns, retry_after_s)
         if plan.refusal is not None:
             return self._refuse("refused", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
         if self.accepted.simulation:
@@ -223,9 +231,18 @@ class Machine:
         return self._start(0, now_ns)
 
     def replanned(
-        self, again: Again, facts: RouteFacts, plan: Plan, terms: tuple[Terms, ...], now_ns: int
+        self,
+        again: Again,
+        facts: RouteFacts,
+        plan: Plan,
+        terms: tuple[Terms, ...],
+        now_ns: int,
+        *,
+        refusal: WardwrightError | None = None,
+        retry_after_s: int | None = None,
     ) -> tuple[Effect, ...]:
-        """The route is planned anew, after `Replan`. A plan without attempts ends the call: its rule fails closed."""
+        """The route is planned anew, after `Replan`. A plan without attempts, or a `refusal`, ends the call: its rule
+        fails closed."""
         if self.closed:
             return _NOTHING
         self._replans.append(
@@ -237,8 +254,10 @@ class Machine:
                 reminders=again.reminders,
             )
         )
-        if plan.refusal is not None:
-            return self._refuse("blocked", WardwrightError(plan.refusal.code, plan.refusal.message), now_ns)
+        if refusal is None and plan.refusal is not None:
+            refusal = WardwrightError(plan.refusal.code, plan.refusal.message)
+        if refusal is not None:
+            return self._give_up("blocked", refusal, retry_after_s, now_ns)
         self._facts, self._plan, self._terms = facts, plan, terms
         return self._start(0, now_ns)
 
@@ -260,12 +279,15 @@ class Machine:
             stream, include_usage = accepted.request.stream, accepted.include_usage
             if self.judges:
                 assert self._rulings is not None
+                renderer = self._renderer or terms.voice.renderer(
+                    accepted.identity, stream=stream, include_usage=include_usage, target=terms.mark
+                )
                 run.answer = GovernedAnswer(
                     terms.voice.decoder(headers, streamed=True),
                     run.governor,
-                    terms.voice.renderer(
-                        accepted.identity, stream=stream, include_usage=include_usage, target=terms.mark
-                    ),
+                    renderer,
+                    now_ns=now_ns,
+                    prefix=self.prefix,
                     waits=self._rulings.governance.waits,
                     whole=not stream,
                 )
@@ -404,7 +426,9 @@ class Machine:
             assert self._rulings is not None
             waits = self._rulings.governance.waits or not self.accepted.request.stream
             delivery: Delivery = "whole" if waits else "live"
-            before, governor = self._rulings.attempt(len(self._tried), planned, delivery=delivery)
+            before, governor = self._rulings.attempt(
+                len(self._tried), planned, delivery=delivery, seen=bool(self.prefix)
+            )
             if before.effect == "block":
                 return self._refuse("blocked" if self._tried else "refused", refusals.blocked(before), now_ns)
             self._run = AttemptUnderWay(planned, terms, now_ns)
@@ -516,6 +540,12 @@ class Machine:
             return (*ended, *self._again(self._rulings.again(stop), now_ns))
         if self._left:
             return (*ended, self._close_left(now_ns, "drained" if whole else "cancelled"))
+        run = self._run
+        if run is not None and run.answer is not None and run.terms.continues:
+            again = self._rulings.onward(stop, run.planned, run.answer)
+            if again is not None:
+                self.prefix, self._renderer, self._heard = again.prefix, run.answer.renderer, self._counts()
+                return (*ended, Replan(again))
         return (*ended, *self._give_up("blocked", refusals.stopped(stop, decision), None, now_ns))
 
     def _give_up_whole(self, error: WardwrightError, now_ns: int) -> tuple[Effect, ...]:
@@ -618,8 +648,15 @@ class Machine:
     def _counts(self) -> tuple[int, int, int, int, int]:
         tally = None if self._run is None else self._run.told
         if tally is None:
-            return (0, 0, 0, 0, 0)
-        return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
+            return self._heard
+        heard = self._heard
+        return (
+            heard[0] + tally.argument_chars,
+            heard[1] + tally.events,
+            heard[2] + tally.reasoning_chars,
+            heard[3] + tally.text_chars,
+            heard[4] + tally.tool_calls,
+        )
 
     def _close_left(self, now_ns: int, upstream: rc.UpstreamFate | None) -> Close:
         status = 200 if self._released else WardwrightError("client_closed_request", "").status
@@ -690,12 +727,7 @@ class Machine:
         )
 
     def _ruled(self, receipt: rc.Receipt) -> rc.Receipt:
-        """The receipt with what the rules say, those over receipts last."""
-        rulings = self._rulings
-        if rulings is None:
-            return receipt
-        rulings.receipt(receipt_facts(receipt))
-        return msgspec.structs.replace(receipt, policy=rulings.records())
+        return receipt if self._rulings is None else self._rulings.closed(receipt)
 
     def _cache_lost(self, selected: rc.Selected | None) -> int:
         before = self._before

@@ -17,6 +17,7 @@ import msgspec
 from wardwright.calls.ruling import Ruling
 from wardwright.journal import life
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_record import Charge, Refused
 from wardwright.routing.plan import Plan, RouteFacts
 
 FORMAT: Final = 1
@@ -249,6 +250,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     attempts: tuple[Tried, ...] = ()
     """Every attempt that was started, in order."""
+    budget_refused: Refused | None = None
+    """The budget that had no room for the call, or for another attempt of it."""
+    budgets: tuple[Charge, ...] = ()
+    """What the call counted in which budget."""
     caller: Caller
     """Who called."""
     cache_lost_tokens: int = 0
@@ -262,6 +267,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Unset where the name led nowhere."""
     cost_nano_usd: int = 0
     """Over all attempts."""
+    detectors: str | None = None
+    """The version of the table of detectors, where a rule asked one."""
     error: str | None = None
     """The code the client saw, of kernel.errors.CODES."""
     facts: RouteFacts | None = None

@@ -11,14 +11,20 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from wardwright.calls import receipt as rc
+from wardwright.calls.account import Account
 from wardwright.calls.facts import WORD_CHARS_MAX
 from wardwright.calls.governance import ACTS, Governance, is_withheld
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
+from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.ruling import Caught, PhaseName, Ruling
 from wardwright.calls.searching import search
 from wardwright.contracts.policy import Block, Reroute, RetryWithReminder
+from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.usage import Usage
+from wardwright.limits.budget_facts import record_of
+from wardwright.limits.budget_record import Charge
 from wardwright.policy.answers import Unmet, judged, reminder
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiler import INDETERMINATE_CODE, Compiled
@@ -27,7 +33,7 @@ from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Retry
 from wardwright.policy.evaluate import Unsearched, arm, decide
 from wardwright.policy.phases import Fact, Facts
 from wardwright.routing.plan import Attempt, Plan, RouteFacts
-from wardwright.streams.effects import Retry
+from wardwright.streams.effects import Abort, Retry
 from wardwright.streams.governor import Delivery, Governor
 from wardwright.streams.rule import Past
 from wardwright.streams.ruleset import RETRIES_MAX
@@ -40,6 +46,8 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
     """Allow-lists that join those of the call."""
     kept: str = ""
     """What the model had written, to be shown to it."""
+    prefix: str = ""
+    """What of it the client has seen already: the model shall go on from there."""
     reminders: tuple[str, ...] = ()
 
 
@@ -68,6 +76,7 @@ class Rulings:
         "_route",
         "_turns_ago",
         "_unmet",
+        "account",
         "governance",
     )
 
@@ -76,16 +85,20 @@ class Rulings:
         governance: Governance,
         asked: Asked,
         *,
-        given: Facts | None = None,
+        account: Account | None = None,
+        now_us: int = 0,
         turns_ago: Mapping[str, int] | None = None,
     ) -> None:
-        """`given` are facts from beyond the request: state over time, budgets. `turns_ago` says of rules (by
-        `policy/rule`) that fired in earlier turns of the session how many turns ago they last did."""
+        """`account` are the call's budgets, where there are any. `turns_ago` says of rules (by `policy/rule`) that
+        fired in earlier turns of the session how many turns ago they last did."""
+        self.account = account
         self.governance = governance
         self._asked = asked
         self._attempt: dict[str, Fact] = {}
         self._facts: dict[str, Facts] = {}
-        self._given = given or Facts({})
+        reads = governance.policy.reads
+        self._given = Facts({}) if account is None else account.before(now_us, reads["request"] | reads["route"])
+        """Facts from beyond the request."""
         self._noted: list[_Noted] = []
         self._retries: dict[str, int] = {}
         """Attempts of this call that each rule gave up."""
@@ -119,8 +132,11 @@ class Rulings:
         }
         return self._plain("route", self._route)
 
-    def attempt(self, index: int, planned: Attempt, *, delivery: Delivery) -> tuple[Decision, Governor | None]:
-        """Before an attempt: what its rules say already, and who watches its answer."""
+    def attempt(
+        self, index: int, planned: Attempt, *, delivery: Delivery, seen: bool
+    ) -> tuple[Decision, Governor | None]:
+        """Before an attempt: what its rules say already, and who watches its answer. `seen`: it goes on with an answer
+        of which the client has seen a part."""
         self._attempt = {
             "attempt.number": index + 1,
             "attempt.provider": planned.provider,
@@ -146,6 +162,7 @@ class Rulings:
             retries_left=self.retries_left,
             silent=frozenset(rule.id for rule in rules.rules if rule.id not in watching),
             delivery=delivery,
+            seen=seen,
         )
 
     def streamed(self, index: int, before: Decision, answer: GovernedAnswer) -> Decision:
@@ -187,9 +204,24 @@ class Rulings:
         self._noted.append(_Noted("output", facts, decision, index, None, searched, judgement.unmet))
         return decision
 
-    def receipt(self, more: Mapping[str, Fact]) -> Decision:
-        """What happened, when nothing can be changed any more."""
-        return self._plain("receipt", more)
+    def closed(self, receipt: rc.Receipt) -> rc.Receipt:
+        """The receipt with all that the rules said, those over receipts last."""
+        at_us = receipt.started_at + receipt.timings.total_us
+        charges: tuple[Charge, ...] = ()
+        after = Facts({})
+        if self.account is not None:
+            charges = self.account.settle(receipt, at_us)
+            after = self.account.after(charges, at_us, self.governance.policy.reads["receipt"])
+        self._given = after
+        self._plain("receipt", receipt_facts(receipt))
+        refusal = None if self.account is None else self.account.refusal
+        return msgspec.structs.replace(
+            receipt,
+            budget_refused=None if refusal is None else record_of(refusal),
+            budgets=charges,
+            detectors=DETECTORS_VERSION if self.governance.detects else None,
+            policy=self.records(),
+        )
 
     def retried(self, rules: Iterable[str]) -> None:
         """These rules gave up an attempt."""
@@ -202,6 +234,18 @@ class Rulings:
         actions = [action for name in stop.rules for action in self.governance.by_name[name].rule.then]
         constraints = tuple(action.to for action in actions if isinstance(action, Reroute))
         return Again(constraints=constraints, kept=stop.kept, reminders=stop.reminders)
+
+    def onward(self, stop: Abort, planned: Attempt, answer: GovernedAnswer) -> Again | None:
+        """The same after a stream rule gave up an attempt of which a part had left, where the rule wants it continued
+        and that part is one text and nothing else. The provider is the same: it is known to be able to."""
+        rule = None if stop.cause != "retry_after_release" or stop.rule is None else self.governance.by_name[stop.rule]
+        actions = () if rule is None else rule.rule.then
+        action = next((one for one in actions if isinstance(one, RetryWithReminder)), None)
+        if rule is None or action is None or action.after_release != "continue" or answer.only_text is None:
+            return None
+        self.retried((rule.name,))
+        where = (f"{planned.provider}/{planned.model}",)
+        return Again(constraints=(where,), prefix=answer.only_text, reminders=(action.text,))
 
     def again_after(self, decision: Decision, answer: GovernedAnswer) -> Again:
         """The same after a rule over the whole answer did."""

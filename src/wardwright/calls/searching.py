@@ -12,22 +12,20 @@ from wardwright.kernel import globs
 from wardwright.policy.compiler import Compiled
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import Unsearched
-from wardwright.policy.patterns import searcher
 
 
 def search(rule: Compiled, written: Written) -> Span | Unsearched | None:
-    """The first thing that a rule's patterns find, in the order of its channels; None: nothing."""
+    """The first thing that a rule finds, in the order of its channels; None: nothing."""
     for channel in rule.rule.on:
         for text in texts_of(channel, written):
             if isinstance(text, Unsearched):
                 return text
-            for pattern in rule.patterns:
-                try:
-                    found = searcher(pattern)(text)
-                except TimeoutError:
-                    return Unsearched("the answer could not be searched in time")
-                if found is not None:
-                    return Span(channel=channel.channel, start=found.start(), end=found.end())
+            try:
+                span = None if rule.search is None else rule.search(text)
+            except TimeoutError:
+                return Unsearched("the answer could not be searched in time")
+            if span is not None:
+                return Span(channel=channel.channel, start=span[0], end=span[1])
     return None
 
 

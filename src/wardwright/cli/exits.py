@@ -26,6 +26,7 @@ class Exit(IntEnum):
 
 
 _BY_CODE: Final[dict[str, Exit]] = {
+    "approval_required": Exit.AWAITING_APPROVAL,
     "usage": Exit.USAGE,
     "journal_broken": Exit.INTEGRITY,
     "journal_incomplete": Exit.PENDING,

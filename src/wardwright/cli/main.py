@@ -59,6 +59,25 @@ _KEY: Final = LazyGroup(
         "revoke": Command("keys:revoke", "End a key at once and for ever."),
     },
 )
+_APPROVAL: Final = LazyGroup(
+    name="approval",
+    help="Requests that wait for a person.",
+    table={
+        "list": Command("approvals:list_", "List requests that need or needed an approval, newest first."),
+        "show": Command("approvals:show", "Show one approval; the exit code says how it stands."),
+        "approve": Command("approvals:approve", "Let a request run, once, when its client sends it again."),
+        "deny": Command("approvals:deny", "Refuse a request."),
+    },
+)
+_ALERT: Final = LazyGroup(
+    name="alert",
+    help="What rules told somebody: deliveries and dead letters.",
+    table={
+        "list": Command("alerts:list_", "List alerts, newest first."),
+        "retry": Command("alerts:retry", "Try dead letters again."),
+        "drop": Command("alerts:drop", "Forget dead letters."),
+    },
+)
 _RECEIPT: Final = LazyGroup(
     name="receipt",
     help="What happened: one receipt a call.",
@@ -93,6 +112,8 @@ _JOURNAL: Final = LazyGroup(
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,
+        "approval": _APPROVAL,
+        "alert": _ALERT,
         "journal": _JOURNAL,
         "schema": Command("schemas:schema", "Print the JSON Schema of a kind of document, for editors."),
         "doctor": Command("doctor:doctor", "Look for what would keep a gateway from working here."),

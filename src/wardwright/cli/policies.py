@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from wardwright.calls.governance import govern
 from wardwright.calls.phases import PHASES
 from wardwright.cli.coat import Told, told
 from wardwright.cli.exits import Exit
@@ -27,7 +28,6 @@ from wardwright.policy.check import check as findings_of
 from wardwright.policy.compiler import Policy, compile_policies
 from wardwright.policy.examples import Case
 from wardwright.policy.explain import RuleWords, explained
-from wardwright.policy.loading import load
 from wardwright.runtime import library
 from wardwright.runtime.library import Library
 
@@ -164,7 +164,9 @@ def _loaded(read: Library) -> tuple[list[Policy], set[str], tuple[WardwrightErro
     errors: list[WardwrightError] = []
     for names, documents in groups.items():
         try:
-            policies.append(load(documents, PHASES))
+            governance = govern(documents)
+            if governance is not None:
+                policies.append(governance.policy)
         except ContractErrors as error:
             errors.extend(error.errors)
             refused.update(names if len(names) == 1 else ())
@@ -237,6 +239,7 @@ def _sentences(said: Explained) -> Iterable[str]:
             yield ""
         yield f"{rule.rule}  ({rule.phase})"
         yield f"  {rule.sentence}"
+        yield from (f"  {sentence}" for sentence in rule.past)
         yield f"  Where that cannot be told: {rule.otherwise}."
         owner = f"  ({rule.owner})" if rule.owner else ""
         yield f"  Why: {rule.why}{owner}"

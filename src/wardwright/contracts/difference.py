@@ -116,6 +116,7 @@ def _policy(old: PolicyContract, new: PolicyContract) -> Iterator[Change]:
         "lists": ("list", "name"),
         "macros": ("macro", "name"),
         "state": ("state", "name"),
+        "machines": ("machine", "name"),
         "budgets": ("budget", "name"),
         "rules": ("rule", "id"),
     }

@@ -33,6 +33,18 @@ ACTIONS_MAX: Final = 16
 
 PRIORITY_MAX: Final = 1000
 
+AGE_S_MAX: Final = 30 * 24 * 3600
+"""How far back any state reaches: what is older is never counted, whatever else bounds it."""
+
+MACHINES_MAX: Final = 16
+"""Machines of one policy."""
+
+MACHINE_STATES_MAX: Final = 64
+"""States of one machine."""
+
+MACHINE_TRANSITIONS_MAX: Final = 256
+"""Transitions of one machine."""
+
 ALTERNATIVES_MAX: Final = 8
 """Forms that one rule accepts an answer in."""
 
@@ -153,9 +165,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     """How far back state reaches. An event must lie within every bound that is set."""
 
     steps: Count | None = None
+    """Model calls of the conversation; 1 is the current one alone."""
     turns: Count | None = None
+    """Turns of the conversation; 1 is the current one alone."""
     events: Count | None = None
-    age_s: Count | None = None
+    """The last events of this state."""
+    age_s: Annotated[int, msgspec.Meta(ge=1, le=AGE_S_MAX)] | None = None
+    """Seconds; an event that is exactly as old still counts."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -176,9 +192,51 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """`declared`: a conversation that was derived from the first message does not do."""
     within: Window = Window()
     including_current: bool = True
-    """The call being decided counts, so that `gte: 3` is true on the third."""
+    """The labels that the call being decided has earned by now count, those of the same phase too, so that `gte: 3` is
+    true on the third. Otherwise only other calls count."""
     items_max: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256
     """Events kept for each value of the scope; the oldest leave first."""
+
+
+# Machines
+
+
+class MachineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One state of a machine."""
+
+    name: Name
+    restrict_routes: tuple[str, ...] = ()
+    """In this state only targets that match one of the patterns may serve; empty: any."""
+    terminal: bool = False
+    """Nothing leads out of it."""
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A label that leads from one state to another. Written with `from` for `origin`."""
+
+    on: Name
+    """The label, as a rule of this policy annotates it."""
+    origin: Name
+    """The state it leads from; authors write `from`."""
+    to: Name
+    max: Count | None = None
+    """Times it may be taken, for each value of the scope; the next time leads to `on_exhausted`."""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """States that labels lead through, read by rules as the text `machine.<name>`."""
+
+    name: Name
+    initial: Name
+    scope: Literal["run", "session", "agent", "user", "tenant"]
+    """Whose state it is. A call without that value reads it as indeterminate, and is held to every restriction."""
+    states: tuple[MachineState, ...]
+    """By name, sorted."""
+    transitions: tuple[Transition, ...]
+    session: Literal["any", "declared"] = "any"
+    """`declared`: a conversation that was derived from the first message does not do."""
+    on_exhausted: Name | None = None
+    """Where a transition leads whose `max` is spent."""
 
 
 # Channels of a stream
@@ -367,6 +425,9 @@ class RetryWithReminder(
 ):
     """End this attempt and ask again with a reminder added."""
 
+    after_release: Literal["refuse", "continue"] = "refuse"
+    """What happens where a part of the answer has left already: `continue` has the model go on from there, at providers
+    that can; else, and elsewhere, the answer ends in an error."""
     after_turns: Count | None = None
     """The reminder may come again after this many turns."""
     keep_partial: bool = False
@@ -511,6 +572,8 @@ class PolicyContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     macros: tuple[Macro, ...] = ()
     """By name, sorted."""
     state: tuple[State, ...] = ()
+    """By name, sorted."""
+    machines: tuple[Machine, ...] = ()
     """By name, sorted."""
     budgets: tuple[Budget, ...] = ()
     """What may be used, by whom, in which time."""

@@ -12,7 +12,7 @@ from typing import Final, assert_never, cast
 
 import msgspec
 
-from wardwright.contracts import budget_rules, expectation_syntax, policy_syntax
+from wardwright.contracts import budget_rules, expectation_syntax, machine_rules, policy_syntax
 from wardwright.contracts.budget import Budget, Within
 from wardwright.contracts.model_rules import is_pattern
 from wardwright.contracts.policy import (
@@ -39,6 +39,8 @@ from wardwright.contracts.policy import (
     InjectReminder,
     JsonExpectation,
     Leaf,
+    Machine,
+    MachineState,
     Macro,
     MacroUse,
     NamedList,
@@ -57,6 +59,7 @@ from wardwright.contracts.policy import (
     SwitchModel,
     Tie,
     Transform,
+    Transition,
     Window,
     XmlExpectation,
 )
@@ -66,7 +69,7 @@ from wardwright.contracts.tree import Items, Tree
 from wardwright.contracts.wording import found, shown
 
 CHANNELS: Final = ("text", "reasoning", "tool_arguments")
-MATCH_OPERATORS: Final = ("contains", "regex")
+MATCH_OPERATORS: Final = ("contains", "detector", "regex")
 """What a stream can be searched for."""
 
 _RETRIES: Final = (Retry, RetryWithReminder, Reroute)
@@ -126,6 +129,7 @@ def _contract(reader: Reader, value: msgspec.Struct, at: At) -> None:
         for path, requirement in requirements_of(rule, f"rules[{index}]"):
             _list(reader, path, requirement.test, lists)
         _ties(reader, rule, At(f"rules[{index}]", f"rules[{index}]"), policy)
+    machine_rules.check_labels(reader, policy)
     if not reader.errors:
         _sizes(reader, policy, macros)
 
@@ -222,7 +226,9 @@ def _rule(reader: Reader, value: msgspec.Struct, at: At) -> None:
         hint = "add `on: [text]`; there are `text`, `reasoning` and `tool_arguments`"
         reader.breaks(at.member("match"), "`match` needs `on`: the channels it looks at", hint)
     elif rule.match.op not in MATCH_OPERATORS:
-        reader.breaks(at.member("match"), f"`{rule.match.op}` cannot search a channel", "use `contains` or `regex`")
+        reader.breaks(
+            at.member("match"), f"`{rule.match.op}` cannot search a channel", "use `contains`, `regex` or `detector`"
+        )
     if rule.after_retries and not any(isinstance(action, _RETRIES) for action in rule.then):
         message = "`after_retries` means nothing: this rule never retries"
         reader.breaks(at.member("after_retries"), message, "move its actions to `then`")
@@ -297,6 +303,16 @@ def _state(reader: Reader, value: msgspec.Struct, at: At) -> None:
     if state.within == Window():
         hint = "add `within: {turns: 50}`; there are `steps`, `turns`, `events` and `age_s`"
         reader.breaks(at, f"the state `{state.name}` has no `within`: nothing would ever leave it", hint)
+    if state.session == "declared" and state.scope != "session":
+        message = f"`session: declared` means nothing to the scope `{state.scope}`"
+        reader.breaks(at.member("session"), message, "remove it, or use `scope: session`")
+    for word in ("steps", "turns"):
+        if getattr(state.within, word) is not None and state.scope not in ("session", "attempt"):
+            message = f"`{word}` are those of one conversation, and `{state.scope}` may have many"
+            reader.breaks(at.member("within").member(word), message, "use `events` or `age_s`, or `scope: session`")
+    if state.within.events is not None and state.within.events > state.items_max:
+        message = f"`within` reaches back {state.within.events:,} events, and `items_max` keeps {state.items_max:,}"
+        reader.breaks(at.member("within").member("events"), message, "raise `items_max`")
 
 
 # Actions
@@ -338,6 +354,9 @@ RULES: Final = Rules(
         Channel: "a channel",
         State: "a state",
         Window: "`within`",
+        Machine: "a machine",
+        MachineState: "a state of a machine",
+        Transition: "a transition",
         Comparison: "a comparison",
         Leaf: "a comparison",
         Every: "`all`",
@@ -371,6 +390,7 @@ RULES: Final = Rules(
         Comparison: policy_syntax.comparison,
         Channel: policy_syntax.channel,
         Exempt: _exempt,
+        Transition: policy_syntax.transition,
         Example: policy_syntax.example,
         Requirement: expectation_syntax.requirement,
     },
@@ -392,6 +412,7 @@ RULES: Final = Rules(
         Comparison: _comparison,
         ExampleFact: _fact,
         State: _state,
+        Machine: machine_rules.check,
         RestrictRoutes: _patterns,
         Reroute: _patterns,
         Transform: _transform,
@@ -402,6 +423,8 @@ RULES: Final = Rules(
         (PolicyContract, "lists"): policy_syntax.named_lists,
         (PolicyContract, "macros"): policy_syntax.macros,
         (PolicyContract, "state"): policy_syntax.states,
+        (PolicyContract, "machines"): policy_syntax.machines,
+        (Machine, "states"): policy_syntax.machine_states,
         (Rule, "then"): policy_syntax.actions,
         (Rule, "after_retries"): policy_syntax.actions,
         (Alternative, "schema"): expectation_syntax.schema,
@@ -415,6 +438,6 @@ RULES: Final = Rules(
         (JsonExpectation, "any_of"): ("alternative", "name"),
         (PolicyContract, "budgets"): ("budget", "name"),
     },
-    sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to")}),
+    sets=frozenset({(RestrictRoutes, "to"), (Reroute, "to"), (MachineState, "restrict_routes")}),
 )
 """How `kind: policy` documents are read."""

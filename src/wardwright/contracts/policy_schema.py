@@ -14,11 +14,14 @@ from wardwright.contracts.policy import (
     Example,
     Exempt,
     JsonExpectation,
+    Machine,
+    MachineState,
     Operands,
     PolicyContract,
     Requirement,
     Rule,
     State,
+    Transition,
     XmlExpectation,
 )
 from wardwright.contracts.policy_syntax import ACTIONS, ALIASES, GROUPS, QUANTIFIERS
@@ -63,6 +66,18 @@ SPELLED: Final[dict[tuple[type[msgspec.Struct], str], JsonSchema]] = {
         "additionalProperties": _ref("Condition"),
     },
     (PolicyContract, "state"): {"type": "object", "propertyNames": _NAME, "additionalProperties": _ref("State")},
+    (PolicyContract, "machines"): {
+        "type": "object",
+        "propertyNames": _NAME,
+        "additionalProperties": _ref("Machine"),
+    },
+    (Machine, "states"): {
+        "type": "object",
+        "propertyNames": _NAME,
+        "additionalProperties": {"anyOf": [_ref("MachineState"), {"type": "null"}]},
+        "minProperties": 1,
+    },
+    (Machine, "transitions"): {"type": "array", "items": _ref("Transition"), "minItems": 1},
     (Rule, "when"): {"anyOf": [_ref("Condition"), {"type": "null"}]},
     (Rule, "unless"): {"type": "array", "items": _ref("Exempt")},
     (Rule, "match"): {"anyOf": [_ref("Comparison"), {"type": "null"}]},
@@ -112,6 +127,9 @@ def define(writer: Writer) -> None:
             },
         },
         "State": _state(writer),
+        "Machine": _without_name(writer.object(Machine)),
+        "MachineState": _without_name(writer.object(MachineState)),
+        "Transition": _transition(writer),
         "Action": _action(writer),
         "Actions": {"anyOf": [_ref("Action"), {"type": "array", "items": _ref("Action"), "minItems": 1}]},
     }
@@ -235,6 +253,18 @@ def _state(writer: Writer) -> JsonSchema:
         "required": ["scope", "within"],
         "oneOf": [{"required": [measure]} for measure in measures],
     }
+
+
+def _without_name(whole: JsonSchema) -> JsonSchema:
+    """A struct whose name is the key before it."""
+    properties = {name: made for name, made in whole["properties"].items() if name != "name"}
+    return {**whole, "properties": properties, "required": [name for name in whole["required"] if name != "name"]}
+
+
+def _transition(writer: Writer) -> JsonSchema:
+    whole = writer.object(Transition)
+    properties = {"from" if name == "origin" else name: made for name, made in whole["properties"].items()}
+    return {**whole, "properties": properties, "required": ["from", "on", "to"]}
 
 
 def _action(writer: Writer) -> JsonSchema:

@@ -9,10 +9,10 @@ A condition is a mapping with exactly one of
     any_of: [caller.tags, [urgent, batch]]        # some item of a list is one of these
     all_of: {field: tools.names, prefix: docs_}   # every item passes
 
-and the `match` of a rule is the same without a field: `regex: 'OldClient\\('`, `contains: [a, b]`. Text operators take
-one text, several, or `$list`, and hold where they hold for one of them. An action is its word, or its word with its
-members: `drop`, `block: {code: no_secrets}`, or with its first member alone: `block: no_secrets`. An example maps
-fields to values; text that must not stand in a document whole is written `{pieces: [AKIA, …]}`.
+and the `match` of a rule is the same without a field: `regex: 'OldClient\\('`, `contains: [a, b]`, `detector: iban`.
+Text operators take one text, several, or `$list`, and hold where they hold for one of them. An action is its word, or
+its word with its members: `drop`, `block: {code: no_secrets}`, or with its first member alone: `block: no_secrets`. An
+example maps fields to values; text that must not stand in a document whole is written `{pieces: [AKIA, …]}`.
 
 The canonical form of each is read too.
 """
@@ -44,6 +44,8 @@ from wardwright.contracts.policy import (
     Exempt,
     InjectReminder,
     Leaf,
+    Machine,
+    MachineState,
     Macro,
     MacroUse,
     NamedList,
@@ -59,6 +61,7 @@ from wardwright.contracts.policy import (
     State,
     SwitchModel,
     Transform,
+    Transition,
     Value,
 )
 from wardwright.contracts.refusal import did_you_mean
@@ -474,6 +477,33 @@ def states(reader: Reader, tree: Tree, at: At) -> Read:
     return _by_name(reader, tree, at, _state)
 
 
+def machines(reader: Reader, tree: Tree, at: At) -> Read:
+    return _by_name(reader, tree, at, _named(Machine))
+
+
+def machine_states(reader: Reader, tree: Tree, at: At) -> Read:
+    """A mapping from names to `{}`, `{terminal: true}`, `{restrict_routes: [ … ]}`; one without members may be bare."""
+    return _by_name(reader, tree, at, _named(MachineState))
+
+
+def transition(reader: Reader, tree: Tree, at: At) -> Read:
+    """`{from: a, on: label, to: b}`; the canonical form says `origin` for `from`."""
+    reader.note(tree, at)
+    if not isinstance(tree, Table):
+        hint = "write `{from: one, on: label, to: other}`"
+        return reader.invalid(tree, at, f"a transition is a mapping; here stands {found(tree)}", hint)
+    if tree.get("from") is None and tree.get("origin") is None:
+        return reader.invalid(tree, at, "a transition needs `from`, the state it leads from")
+    entries: list[Entry] = []
+    for one in tree.entries:
+        if one.key == "from":
+            reader.note(one.value, At(at.member("origin").typed, at.member("from").written))
+        entries.append(Entry("origin", one.key_at, one.value) if one.key == "from" else one)
+    if sum(one.key == "origin" for one in entries) > 1:
+        return reader.invalid(tree, at, "`from` and `origin` say the same", "remove one of them")
+    return reader.members(Transition, Table(tuple(entries), tree.at), at)
+
+
 _OfName: TypeAlias = Callable[[Reader, Read, Tree, At], Read]
 
 
@@ -492,25 +522,36 @@ def _by_name(reader: Reader, tree: Tree, at: At, make: _OfName) -> Read:
 
 
 def _pairs(reader: Reader, tree: Tree, at: At) -> list[tuple[Tree | None, Tree, At]]:
+    """Names, what they stand for, and where: typed paths count in the order of names, as the typed value does."""
     match tree:
         case Table(entries=entries):
+            rank = _ranks([entry.key for entry in entries])
             return [
                 (
                     Scalar(entry.key, "text", entry.key_at),
                     entry.value,
-                    At(at.item(index).typed, at.member(shown_key(entry.key)).written),
+                    At(at.item(rank[entry.key]).typed, at.member(shown_key(entry.key)).written),
                 )
-                for index, entry in enumerate(entries)
+                for entry in entries
             ]
         case Items(items=items) if all(isinstance(item, Table) and item.get("name") is not None for item in items):
             tables = [cast(Table, item) for item in items]
+            rank = _ranks([_text_of(table, "name") for table in tables])
             return [
-                (cast(Entry, table.get("name")).value, table.without("name"), at.item(index))
+                (
+                    cast(Entry, table.get("name")).value,
+                    table.without("name"),
+                    At(at.item(rank[_text_of(table, "name")]).typed, at.item(index).written),
+                )
                 for index, table in enumerate(tables)
             ]
         case _:
             reader.invalid(tree, at, f"`{at.word}` maps names to what they stand for; here stands {found(tree)}")
             return [(None, tree, at)]
+
+
+def _ranks(names: Sequence[str]) -> dict[str, int]:
+    return {name: rank for rank, name in enumerate(sorted(set(names)))}
 
 
 def _named_list(reader: Reader, name: Read, tree: Tree, at: At) -> Read:
@@ -548,6 +589,22 @@ def _state(reader: Reader, name: Read, tree: Tree, at: At) -> Read:
             break
     entries.append(Entry("name", tree.at, Scalar(cast(str, name), "text", tree.at)))
     return reader.members(State, Table(tuple(entries), tree.at), at)
+
+
+def _named(cls: type[Machine] | type[MachineState]) -> _OfName:
+    """Reads the members of a struct whose name stands before them."""
+
+    def read(reader: Reader, name: Read, tree: Tree, at: At) -> Read:
+        reader.note(tree, at)
+        bare = cls is MachineState and isinstance(tree, Scalar) and tree.form == "null"
+        if not isinstance(tree, Table) and not bare:
+            what = "a machine" if cls is Machine else "a state of a machine"
+            return reader.invalid(tree, at, f"{what} is a mapping of its members; here stands {found(tree)}")
+        entries = tree.entries if isinstance(tree, Table) else ()
+        entry = Entry("name", tree.at, Scalar(cast(str, name), "text", tree.at))
+        return reader.members(cls, Table((*entries, entry), tree.at), at)
+
+    return read
 
 
 # Examples

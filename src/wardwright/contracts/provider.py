@@ -91,6 +91,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     steps: tuple[ScriptStep, ...] = ()
 
 
+Continuation: TypeAlias = Literal["never", "last_message", "vllm"]
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One upstream endpoint."""
 
@@ -113,6 +116,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `httpx2`: an HTTP proxy."""
     tls_ca_file: str | None = None
     """A PEM bundle to trust instead of the system's."""
+    continues_answers: Continuation = "never"
+    """How the provider goes on with an answer that was begun, where a rule asks for that: `last_message` continues an
+    assistant's message that stands last; `vllm` must be told besides, by `continue_final_message`."""
     stream_options: bool = True
     """Whether the provider understands `stream_options.include_usage`."""
     scripts: tuple[Script, ...] = ()

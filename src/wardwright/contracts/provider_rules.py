@@ -69,14 +69,15 @@ def _provider(reader: Reader, value: msgspec.Struct, at: At) -> None:
 
 
 def _base_url(reader: Reader, tree: Tree, at: At) -> Read:
-    return _address(reader, tree, at, ("http", "https"), "https://api.openai.com/v1")
+    return address(reader, tree, at, ("http", "https"), "https://api.openai.com/v1")
 
 
 def _proxy(reader: Reader, tree: Tree, at: At) -> Read:
-    return _address(reader, tree, at, ("http", "https"), "http://proxy.example:3128")
+    return address(reader, tree, at, ("http", "https"), "http://proxy.example:3128")
 
 
-def _address(reader: Reader, tree: Tree, at: At, schemes: tuple[str, ...], example: str) -> Read:
+def address(reader: Reader, tree: Tree, at: At, schemes: tuple[str, ...], example: str) -> Read:
+    """An absolute address without credentials, query or fragment."""
     if not (isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.form == "text"):
         return reader.invalid(tree, at, f"`{at.word}` is an address such as `{example}`; here stands {found(tree)}")
     text = tree.value

@@ -2,6 +2,8 @@
 
 An upstream's message helps ("maximum context length is 8192 tokens") and betrays (addresses of private hosts, pieces
 of our credentials, account names). What looks like one of those is replaced, the rest is kept, cut to one short line.
+Credentials and personal data are what the kernel's detectors find; upstreams also cut and mask keys, and those pieces,
+hosts and paths are guessed at here.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from wardwright.kernel.detectors.finding import find
+from wardwright.kernel.detectors.redaction import Cover, cover, covered
+
 MESSAGE_CHARS_MAX: Final = 300
 _SCANNED_CHARS_MAX: Final = 2000
 
-_SECRET: Final = re.compile(
+_GUESSED: Final = re.compile(
     r"""
     (?P<address>
         \b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'"<>)\]}]+           # a URL
@@ -21,7 +26,6 @@ _SECRET: Final = re.compile(
       | (?<![\w.])(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*\.(?:local|internal|lan|corp|svc))(?::\d+)?\b
       | (?<![\w:])(?:/[\w.-]+){2,}                            # a path on a disk
     )
-    | (?P<mail>[\w.+-]+@[\w-]+\.[\w.-]+)
     | (?P<secret>
         (?i:\bbearer)\s+\S+
       | \b(?:sk|pk|rk|org|proj|key|api|gsk|xai|hf|AIza|ghp|AKIA)[-_]?[A-Za-z0-9*_-]{12,}
@@ -39,6 +43,7 @@ def presentable(message: str) -> str:
     'cannot reach [address] with [secret]'
     """
     line = " ".join(message[:_SCANNED_CHARS_MAX].split())
-    line = _SECRET.sub(lambda match: f"[{match.lastgroup}]", line)
+    guessed = [Cover(match.start(), match.end(), f"[{match.lastgroup}]") for match in _GUESSED.finditer(line)]
+    line = covered(line, [*guessed, *(cover(found, "family") for found in find(line))])
     line = "".join(char for char in line if char.isprintable())
     return line if len(line) <= MESSAGE_CHARS_MAX else line[: MESSAGE_CHARS_MAX - 1] + "…"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from msgspec import Raw
+
+from wardwright.contracts.provider import Continuation
 from wardwright.dialects import failures
 from wardwright.dialects.answer import Identity, Whole
 from wardwright.dialects.event_reader import Decoder
@@ -25,14 +28,25 @@ _HEADERS: Final = ((b"content-type", b"application/json"),)
 _FIRST_HOP: Final[tuple[tuple[bytes, bytes], ...]] = (*_HEADERS, *FIRST_HOP)
 
 
+_GO_ON: Final = {"add_generation_prompt": Raw(b"false"), "continue_final_message": Raw(b"true")}
+"""How vLLM is told that the last message is not complete."""
+
+
 class OpenAIVoice:
     """A `voice.Voice` for OpenAI and the many that speak like it."""
 
-    __slots__ = ("_ask_usage", "_tool_ids")
+    __slots__ = ("_ask_usage", "_continues", "_tool_ids")
 
-    def __init__(self, *, stream_options: bool = True, tool_ids: ToolIdShape = "openai") -> None:
+    def __init__(
+        self,
+        *,
+        continues: Continuation = "never",
+        stream_options: bool = True,
+        tool_ids: ToolIdShape = "openai",
+    ) -> None:
         """`stream_options`: the provider knows `include_usage`, so usage is always asked for."""
         self._ask_usage = stream_options
+        self._continues = continues
         self._tool_ids = tool_ids
 
     def request(self, ask: Ask) -> Spoken:
@@ -42,6 +56,8 @@ class OpenAIVoice:
             messages, changed = hand_over(members["messages"], mark=mark_of(ask.target), shape=self._tool_ids)
             if changed:
                 members = {**members, "messages": messages}
+        if ask.begun and self._continues == "vllm":
+            members = {**members, **_GO_ON}
         streams = ask.stream and ask.kind == "chat"
         body, dropped = upstream_body(
             members, model=ask.model, stream=streams, ask_usage=self._ask_usage, drop=ask.unsupported

@@ -72,6 +72,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """The output budget, for dialects that demand one."""
     target: str
     """`<contract>/<target>=<model>`: marks what must not be carried to another model."""
+    begun: bool = False
+    """The last message is an answer that the model shall go on with."""
     continues: bool = True
     """The conversation may hold earlier answers of a model; without them there is nothing to hand over."""
 

@@ -13,7 +13,7 @@ from wardwright.dialects.voice import Voice
 def voice_of(provider: Provider) -> Voice:
     match provider.dialect:
         case "openai":
-            return OpenAIVoice(stream_options=provider.stream_options)
+            return OpenAIVoice(continues=provider.continues_answers, stream_options=provider.stream_options)
         case "anthropic":
             return AnthropicVoice()
         case _:

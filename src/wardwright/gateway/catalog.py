@@ -196,6 +196,7 @@ def _compiled(
             target=target,
             terms=Terms(
                 context_window=target.context_window,
+                continues=upstream.provider.continues_answers != "never",
                 double=upstream.double,
                 drain=upstream.provider.on_client_left == "drain",
                 mark=f"{candidate.contract}/{target.name}={target.model}",

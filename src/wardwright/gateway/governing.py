@@ -7,37 +7,52 @@ Rule 2: a call is switched to another model once at most, and is then under the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls import refusals
+from wardwright.calls.account import Account
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.contracts.policy import InjectReminder, SwitchModel, Transform
 from wardwright.dialects.openai_request import Role
 from wardwright.gateway.catalog import Version
 from wardwright.gateway.intake import Intake
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.ids import Clock
+from wardwright.limits.allowance import Claims
+from wardwright.limits.budget_facts import refused
+from wardwright.limits.budgets import Budgets
 from wardwright.policy.decision import Decision
 from wardwright.routing.plan import Plan, RouteFacts
 from wardwright.routing.planner import plan
 
 
+class Surroundings(Protocol):
+    """What rules need of the gateway that they govern."""
+
+    budgets: Budgets
+    calibrations_ppm: dict[str, int]
+    clock: Clock
+
+
 def ruled_request(
-    intake: Intake, version: Version, contract: rc.Contract, facts: RouteFacts, calibrations: Mapping[str, int]
+    gateway: Surroundings, intake: Intake, version: Version, contract: rc.Contract, facts: RouteFacts
 ) -> tuple[Version, rc.Contract, RouteFacts]:
     """What serves the call, and the facts of its route, after the rules of the request phase have spoken.
 
     Raises `policy_blocked`, `policy_indeterminate`, `route_refused`.
     """
-    decision = _asked(intake, version, facts)
+    calibrations = gateway.calibrations_ppm
+    decision = _asked(gateway, intake, version, facts)
     switched = _switch(decision)
     if switched is not None and switched != contract.name:
         version = version.switches[switched]
         facts = intake.switched(version, calibrations, facts)
         assert intake.contract is not None
         contract = intake.contract
-        decision = _asked(intake, version, facts)
+        decision = _asked(gateway, intake, version, facts)
         if _switch(decision) not in (None, switched):
             raise WardwrightError("route_refused", "rules switch this call from model to model")
     _refuse(decision)
@@ -75,13 +90,58 @@ def reminded(
     role: Role = "user" if again.kept else "system"
     more: list[tuple[Role, str]] = [("assistant", again.kept)] if again.kept else []
     more += [(role, reminder) for reminder in again.reminders]
+    if again.prefix:
+        more.append(("assistant", again.prefix))
     return intake.amended(version, calibrations, facts, constraints=again.constraints, more=more)
 
 
-def _asked(intake: Intake, version: Version, facts: RouteFacts) -> Decision:
-    assert version.governance is not None
-    rulings = intake.rulings = Rulings(version.governance, intake.asked(facts))
+def reserved(
+    gateway: Surroundings, intake: Intake, version: Version, facts: RouteFacts, planned: Plan, deadline_us: int
+) -> tuple[WardwrightError | None, int | None]:
+    """Reserve for one attempt in the budgets of the call: the refusal where one has no room, and when to come again."""
+    account = None if intake.rulings is None else intake.rulings.account
+    if account is None:
+        return None, None
+    refusal = account.reserve(
+        facts,
+        [terms.rates for terms in version.terms(planned) if terms.rates is not None],
+        choices=intake.choices,
+        deadline_us=deadline_us,
+        error_ppm=0 if intake.estimate is None else intake.estimate.error_ppm,
+        now_us=gateway.clock.now_us(),
+    )
+    return (None, None) if refusal is None else refused(refusal)
+
+
+def _asked(gateway: Surroundings, intake: Intake, version: Version, facts: RouteFacts) -> Decision:
+    governance = version.governance
+    assert governance is not None
+    account = None
+    if governance.limits:
+        account = Account(gateway.budgets, governance.limits, _claims(intake, version, facts))
+    now_us = gateway.clock.now_us()
+    rulings = intake.rulings = Rulings(governance, intake.asked(facts), account=account, now_us=now_us)
     return rulings.request()
+
+
+def _claims(intake: Intake, version: Version, facts: RouteFacts) -> Claims:
+    """Whose call it is, for budgets."""
+
+    def value(claim: rc.Sourced | None) -> str | None:
+        return None if claim is None else claim.value
+
+    caller, source = intake.caller, intake.conversation_source
+    return Claims(
+        tenant=caller.tenant.value,
+        agent=value(caller.agent),
+        application=value(caller.application),
+        key=caller.key,
+        model=version.contract.name,
+        run=value(caller.run),
+        session=None if source == "none" else facts.conversation,
+        session_declared=source not in ("derived", "none"),
+        user=value(caller.user),
+    )
 
 
 def _switch(decision: Decision) -> str | None:

@@ -202,6 +202,11 @@ class Intake:
             input_tokens = estimate.tokens
         return msgspec.structs.replace(facts, constraints=(*facts.constraints, *constraints), input_tokens=input_tokens)
 
+    @property
+    def choices(self) -> int:
+        """Answers asked for."""
+        return 1 if not isinstance(self.head, ChatHead) else self.head.n or 1
+
     def onward(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that the upstream request carries beside the dialect's own."""
         headers = self._headers
@@ -217,7 +222,7 @@ class Intake:
         return rc.Request(
             body=self.digest,
             bytes=len(self._body),
-            choices=1 if chat is None else chat.n or 1,
+            choices=self.choices,
             conversation_source=self.conversation_source,
             error_ppm=0 if estimate is None else estimate.error_ppm,
             estimate="" if estimate is None else estimate.method,

@@ -262,6 +262,7 @@ class Live:
         try:
             spoken = aim.terms.voice.request(
                 Ask(
+                    begun=bool(machine.prefix),
                     continues=machine.continues,
                     headers=self._onward,
                     kind=request.kind,

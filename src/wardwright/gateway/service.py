@@ -35,6 +35,7 @@ from wardwright.journal.captures import CaptureWriter
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.limits.budgets import Budgets
 from wardwright.limits.deadlines import Wheel
 from wardwright.routing.calibration import Calibration
 from wardwright.routing.draw import Keyed
@@ -70,6 +71,8 @@ class Gateway:
         wheel: Wheel,
         writer: Writer,
     ) -> None:
+        self.budgets = Budgets()
+        """What callers used of the budgets of policies."""
         self.calibrations: dict[str, Calibration] = {}
         """By contract: what providers count, against what was estimated."""
         self.calibrations_ppm: dict[str, int] = {}
@@ -215,9 +218,7 @@ class Gateway:
                 secret=secret,
             )
             if version.governance is not None:
-                version, contract, facts = governing.ruled_request(
-                    intake, version, contract, facts, self.calibrations_ppm
-                )
+                version, contract, facts = governing.ruled_request(self, intake, version, contract, facts)
         except WardwrightError as error:
             failure = error
         head = intake.head
@@ -240,8 +241,12 @@ class Gateway:
             return machine, None, machine.refused(failure, now_ns, contract=intake.contract, rulings=rulings)
         planned = plan(version.route, facts)
         refusal: WardwrightError | None = None
+        retry_after_s: int | None = None
         if rulings is not None and planned.refusal is None:
             facts, planned, refusal = governing.ruled_route(version, facts, planned, rulings)
+            if refusal is None and planned.refusal is None:
+                deadline_us = now_us + version.contract.deadline_s * 1_000_000
+                refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
         effects = machine.decided(
             contract,
             version.node_type,
@@ -251,6 +256,7 @@ class Gateway:
             self.clock.monotonic_ns(),
             before=spoke_before(version.route, facts) if planned.draws else None,
             refusal=refusal,
+            retry_after_s=retry_after_s,
             rulings=rulings,
         )
         return machine, version, effects
@@ -260,7 +266,19 @@ class Gateway:
         facts = governing.reminded(intake, version, self.calibrations_ppm, machine.facts, again)
         facts = msgspec.structs.replace(facts, resting=version.resting(self.health.resting(self.now())))
         planned = plan(version.route, facts)
-        return machine.replanned(again, facts, planned, version.terms(planned), self.clock.monotonic_ns())
+        refusal, retry_after_s = None, None
+        if planned.refusal is None:
+            deadline_us = machine.accepted.started_at + version.contract.deadline_s * 1_000_000
+            refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        return machine.replanned(
+            again,
+            facts,
+            planned,
+            version.terms(planned),
+            self.clock.monotonic_ns(),
+            refusal=refusal,
+            retry_after_s=retry_after_s,
+        )
 
     def _secret(self, tenant: str) -> Keyed:
         key = self.tenant_keys.key(tenant)

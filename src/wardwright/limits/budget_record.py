@@ -17,6 +17,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """What one call counted in one budget. Members in alphabetical order: receipts hold it."""
 
     amount: int
+    """What it counted: tokens, requests, milliseconds, or nano-USD."""
     claim: str
     """Whose usage it is, inside the tenant."""
     meter: str
@@ -33,7 +34,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     budget: str
     """`policy/name`."""
     limit: int | None = None
+    """What the budget allows."""
     reason: Literal["exceeded", "unclaimed", "crowded"]
+    """`unclaimed`: the call does not say whose it is; `crowded`: too many are in use to tell this one from others."""
     reserved: int | None = None
     """By calls in flight."""
     retry_after_s: int | None = None

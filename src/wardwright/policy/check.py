@@ -11,7 +11,7 @@
 | P07 | two restrictions may leave no target |
 | P09 | text is held until a cap, since the pattern has no longest match |
 | P10 | an answer is to be stopped, and may have been released before |
-| P11 | state counts a label that no rule writes |
+| P11 | state counts a label that no rule writes, or is compared with more than it keeps |
 | P16 | where it cannot tell, a rule lets pass what it is there to stop |
 
 Reminders that trigger rules (P08), patterns that are not linear (P12), unknown fields and types (P13) and undeclared
@@ -37,15 +37,16 @@ from wardwright.contracts.policy import (
     RestrictRoutes,
     RetryWithReminder,
     Rewrite,
+    State,
     effect_of,
     hold_of,
 )
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.patterns.search import finds, samples
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled, Policy, changes, overlap, share_a_channel
-from wardwright.policy.conditions import boxes
+from wardwright.policy.conditions import boxes, leaves
 from wardwright.policy.decision import Retrying
-from wardwright.policy.patterns import sample
 from wardwright.policy.regions import box_covers
 
 Severity: TypeAlias = Literal["warning", "note"]
@@ -80,6 +81,7 @@ def check(policy: Policy) -> tuple[Finding, ...]:
         found.extend(_restrictions(acting))
         found.extend(_subsumed(acting))
     found.extend(_unwritten(policy))
+    found.extend(_unreachable(policy))
     return tuple(sorted(found, key=lambda one: (one.code, one.rules)))
 
 
@@ -113,14 +115,15 @@ def _alone(rule: Compiled) -> Iterator[Finding]:
 
 
 def _held(rule: Compiled) -> Iterator[Finding]:
-    if not rule.patterns:
+    if rule.match is None:
         return
     hold = hold_of(rule.rule)
-    if hold.mode == "exact" and not all(pattern.bounded for pattern in rule.patterns):
+    if hold.mode == "exact" and not rule.match.bounded:
         message = (
             f"`{rule.name}` may hold text until its cap of {hold.chars_max:,} characters: a match has no longest length"
         )
-        yield _finding("P09", message, rule, hint="bound the repetition, such as `{0,64}` for `*`")
+        hint = None if rule.detects else "bound the repetition, such as `{0,64}` for `*`"
+        yield _finding("P09", message, rule, hint=hint)
     stops = max(RANKS[effect_of(action)] for action in rule.rule.then) >= _STOPS
     if stops and hold.mode == "pass":
         message = f"`{rule.name}` is to stop the answer, and `mode: pass` releases what it finds before it is found"
@@ -158,9 +161,8 @@ def _spans(left: Compiled, right: Compiled) -> Iterator[Finding]:
     if None in changed or changed[0] == changed[1]:
         return
     for one, other in ((left, right), (right, left)):
-        for pattern in one.patterns:
-            text = sample(pattern)
-            if text is not None and any(each.compiled().search(text) for each in other.patterns):
+        for text in samples(one.match) if one.match is not None else ():
+            if other.search is not None and finds(other.search, text):
                 message = f"`{left.name}` and `{right.name}` would change the same text in different ways"
                 yield _finding("P05", message, left, right, hint="let one of them find less, or give it a `priority`")
                 return
@@ -235,3 +237,21 @@ def _unwritten(policy: Policy) -> Iterator[Finding]:
                 told.add(state.name)
                 message = f"`{rule.name}` reads the state `{state.name}`, and no rule here annotates `{missing[0]}`"
                 yield _finding("P11", message, rule, hint=f"add a rule with `annotate: {missing[0]}`")
+
+
+def _unreachable(policy: Policy) -> Iterator[Finding]:
+    """Counts that are to pass what their state keeps."""
+    counts = {
+        one.field: min(one.declared.items_max, one.declared.within.events or one.declared.items_max)
+        for one in policy.recalled
+        if isinstance(one.declared, State) and one.declared.measure in ("count", "distinct")
+    }
+    for rule in policy.every():
+        for leaf in leaves(rule.node):
+            most = counts.get(leaf.field)
+            if most is None or leaf.test.op not in ("gt", "gte"):
+                continue
+            wanted = int(leaf.test.values[0]) + (leaf.test.op == "gt")
+            if wanted > most:
+                message = f"`{rule.name}` waits for `{leaf.field}` to reach {wanted:,}, and it keeps {most:,} events"
+                yield _finding("P11", message, rule, hint="raise `items_max`, and `events` where `within` has it")

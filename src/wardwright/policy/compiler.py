@@ -8,14 +8,16 @@ not met at run time.
 Rule 2: what this build cannot carry out is refused too: a policy that is not enforced must not look as if it were.
 Rule 3: two rules that could ask for what cannot both happen, at equal effect and priority, are refused unless one of
 them names the other under `ties` with a reason.
-Rule 4: a reminder or replacement that a rule would find is refused: it would trigger what it is there to end.
+Rule 4: what rules read of the past is declared once, and they can be asked in an order in which each label is written
+before it is counted (`policy.strata`).
+Rule 5: a reminder or replacement that a rule would find is refused: it would trigger what it is there to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -37,6 +39,7 @@ from wardwright.contracts.policy import (
     Leaf,
     MacroUse,
     Negation,
+    OperatorName,
     PolicyContract,
     Requirement,
     RetryWithReminder,
@@ -49,7 +52,12 @@ from wardwright.contracts.policy import (
 )
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.wording import either, shown_key
+from wardwright.kernel.detectors.prover import Prover
+from wardwright.kernel.detectors.table import NAMES, Row, rows_of
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.patterns.admission import Admitted, Pattern, Phrase, Regex, admit, admit_any
+from wardwright.kernel.patterns.language import PatternProblem
+from wardwright.kernel.patterns.search import finds, searcher
 from wardwright.policy import budget_fields
 from wardwright.policy.answer_schema import Schema, SchemaRefused
 from wardwright.policy.answer_schema import admit as admit_schema
@@ -58,21 +66,22 @@ from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, bo
 from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
-from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector
-from wardwright.policy.patterns import Pattern, PatternRefused, admit, literal_pattern
+from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, keeps
 from wardwright.policy.phases import Field, FieldType, Phase
+from wardwright.policy.recalling import declared, in_strata, kept_by_label, read_by, unkept, with_recalled
 from wardwright.policy.regions import Box, meet
 from wardwright.policy.requirements import Required, required
+from wardwright.policy.strata import MACHINE, MEASURES, STATE, Recalled, recalled_field
 
 INDETERMINATE_CODE: Final = "policy_indeterminate"
 """The code and label of a rule that could not be told."""
 
-STATE: Final = "state."
 TEXT: Final = Channel(channel="text")
 """What `expect` judges where its rule does not say."""
 
-_COUNTED: Final = ("count", "sum", "distinct")
-"""Measures that are numbers."""
+
+Spans: TypeAlias = Callable[[str], tuple[int, int] | None]
+"""The first span in a text. Raises TimeoutError."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +97,12 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     reads: frozenset[str]
     """Fields that its condition reads."""
-    patterns: tuple[Pattern, ...]
-    """What it searches its channels for; empty where it does not search."""
+    match: Admitted | None
+    """What it searches its channels for; None where it does not search."""
+    detects: tuple[Row, ...]
+    """The detectors that it searches with; empty where it searches for patterns."""
+    search: Spans | None
+    """Searches a whole text for the first span of what it looks for."""
     expecting: Expecting | None
     """What its channels must be as wholes; None where it expects nothing."""
     proposals: tuple[Proposal, ...]
@@ -108,6 +121,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.policy}/{self.rule.id}"
 
     @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """What it searches its channels for, as written; empty where it does not search."""
+        return () if self.match is None else self.match.patterns
+
+    @property
     def place(self) -> Place:
         return self.document.place(self.path)
 
@@ -120,6 +138,28 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     def shadow(self) -> bool:
         return self.rule.enforce == "shadow"
 
+    @property
+    def searches(self) -> bool:
+        return self.match is not None
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Labels that it may write when it is decided; in shadow they do not count."""
+        asked = () if self.shadow else (*self.proposals, *self.untold)
+        return frozenset(one.action.label for one in asked if isinstance(one.action, Annotate))
+
+
+class Stratum(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules of a phase that are asked together."""
+
+    wants: tuple[Recalled, ...]
+    """What must be recalled before they are asked."""
+    after: frozenset[tuple[str, str]]
+    """Rules of earlier strata, as policy and id."""
+    plain: tuple[tuple[Check, Compiled], ...]
+    looking: tuple[Compiled, ...]
+    """Those that look at channels."""
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Compiled policies: what governs one model."""
@@ -127,12 +167,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     """Of the policies, sorted."""
     phases: Mapping[str, Phase]
+    """With what is declared of the past among their fields."""
     rules: Mapping[str, tuple[Compiled, ...]]
     """By phase, those switched off left out, sorted by policy and id."""
     reads: Mapping[str, frozenset[str]]
     """By phase, what its rules read: facts need hold nothing else."""
     plain: Mapping[str, tuple[tuple[Check, Compiled], ...]]
     """By phase, the rules that look at no channel, each behind its check: the loop over them is the hot path."""
+    strata: Mapping[str, tuple[Stratum, ...]]
+    """By phase, for those phases alone whose rules read the past."""
+    recalled: tuple[Recalled, ...]
+    """All state and machines that are declared, by field."""
+    keeps: Mapping[str, frozenset[str]]
+    """By label that is counted anywhere, the fields that its events carry."""
     keeping: frozenset[str]
     """Phases whose checks keep something in the snapshot, such as a text case folded."""
     budgets: tuple[Declared, ...] = ()
@@ -143,7 +190,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def searching(self, phase: str) -> Iterator[Compiled]:
         """The rules that search channels."""
-        return (rule for rule in self.of(phase) if rule.patterns)
+        return (rule for rule in self.of(phase) if rule.match is not None)
 
     def expecting(self, phase: str) -> Iterator[Compiled]:
         """The rules that judge whole channels."""
@@ -159,14 +206,15 @@ def compile_policies(
     phases: Sequence[Phase],
     *,
     enforceable: frozenset[tuple[str, ActionName]] | None = None,
-    measures: frozenset[str] = frozenset(),
+    measures: frozenset[str] = MEASURES,
     detectors: Mapping[str, Detector] = DETECTORS,
     budgets: bool = True,
 ) -> Policy:
     """Raises ContractErrors with all that is wrong.
 
     `enforceable` are the pairs of phase and action that the caller can carry out; None: all that the phases allow.
-    `measures` are those of declared state that it can supply; `budgets`: whether it keeps declared budgets.
+    `measures` are those of declared state that it can supply, and without any it supplies no machines; `budgets`:
+    whether it keeps declared budgets.
     """
     found = sorted(documents, key=lambda document: document.value.name)
     by_name = {phase.name: phase for phase in phases}
@@ -176,32 +224,58 @@ def compile_policies(
         known = budget_fields.with_budgets(by_name, document.value.budgets)
         compiler = _Compiler(document, known, enforceable, measures, detectors, errors)
         rules.extend(compiler.rules())
+        if document.value.machines and not measures:
+            message = f"this build keeps no history, and `{document.value.name}` declares machines"
+            errors.append(WardwrightError("policy_unenforceable", message, place=document.place("machines")))
         if document.value.budgets and not budgets:
             message = f"this build keeps no budgets, and `{document.value.name}` declares them"
             errors.append(WardwrightError("policy_unenforceable", message, place=document.place("budgets")))
     errors.extend(budget_fields.clashes(found))
+    recalled = declared(found, errors)
+    grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
+    errors.extend(unkept(rules, recalled, by_name))
+    strata = {name: tuple(_strata(some, recalled, by_name[name], errors)) for name, some in grouped.items()}
     errors.extend(_ambiguities(rules))
     errors.extend(_echoes(rules))
     if errors:
         raise ContractErrors(in_order(errors))
     counted = budget_fields.declared(found)
-    grouped = {name: tuple(rule for rule in rules if rule.rule.phase == name) for name in by_name}
+    kept = kept_by_label(recalled.values())
+    known = budget_fields.with_budgets(by_name, (one.budget for one in counted))
     return Policy(
         names=tuple(document.value.name for document in found),
-        phases=budget_fields.with_budgets(by_name, (one.budget for one in counted)),
+        phases={name: with_recalled(phase, recalled.values()) for name, phase in known.items()},
         rules=grouped,
-        reads={name: frozenset().union(*(rule.reads for rule in some)) for name, some in grouped.items()},
-        plain={
-            name: tuple((rule.check, rule) for rule in some if not rule.patterns and rule.expecting is None)
-            for name, some in grouped.items()
-        },
+        reads={name: read_by(some, recalled, kept) for name, some in grouped.items()},
+        plain={name: _plain(some) for name, some in grouped.items()},
+        strata={name: some for name, some in strata.items() if len(some) > 1 or any(one.wants for one in some)},
+        recalled=tuple(recalled[field] for field in sorted(recalled)),
+        keeps=kept,
         budgets=counted,
         keeping=frozenset(name for name, some in grouped.items() if any(_keeps(rule.node) for rule in some)),
     )
 
 
+def _plain(rules: Iterable[Compiled]) -> tuple[tuple[Check, Compiled], ...]:
+    return tuple((rule.check, rule) for rule in rules if rule.match is None and rule.expecting is None)
+
+
+def _strata(
+    rules: Sequence[Compiled], recalled: Mapping[str, Recalled], phase: Phase, errors: list[WardwrightError]
+) -> Iterator[Stratum]:
+    after: frozenset[tuple[str, str]] = frozenset()
+    for some, wants in in_strata(rules, recalled, phase, errors):
+        yield Stratum(
+            wants=wants,
+            after=after,
+            plain=_plain(some),
+            looking=tuple(rule for rule in some if rule.searches or rule.expecting is not None),
+        )
+        after |= {(rule.policy, rule.rule.id) for rule in some}
+
+
 def _keeps(node: Node) -> bool:
-    return any(leaf.test.ignore_case or leaf.test.op == "detector" for leaf in leaves(node))
+    return any(keeps(leaf.test) for leaf in leaves(node))
 
 
 class _Compiler:
@@ -226,6 +300,7 @@ class _Compiler:
         self._lists = {one.name: one.items for one in self._policy.lists}
         self._macros = {one.name: one.when for one in self._policy.macros}
         self._states = {one.name: one for one in self._policy.state}
+        self._machines = {one.name: one for one in self._policy.machines}
 
     def rules(self) -> list[Compiled]:
         made = [self._rule(rule, f"rules[{index}]") for index, rule in enumerate(self._policy.rules)]
@@ -243,7 +318,8 @@ class _Compiler:
             return None
         self._actions(rule, phase, path)
         self._channels(rule, phase, path)
-        patterns = () if rule.match is None else self._patterns(rule.match, f"{path}.match")
+        rows = () if rule.match is None else self._rows(rule.match, f"{path}.match")
+        match = None if rule.match is None else self._match(rule.match, rows, f"{path}.match")
         expecting = self._expecting(rule, phase, f"{path}.expect")
         parts = [] if rule.when is None else [self._node(rule.when, phase, f"{path}.when")]
         exempts = [self._node(one.when, phase, f"{path}.unless[{index}].when") for index, one in enumerate(rule.unless)]
@@ -260,7 +336,9 @@ class _Compiler:
             check=fast(node),
             node=node,
             reads=frozenset(leaf.field for leaf in leaves(node)),
-            patterns=patterns,
+            match=match,
+            detects=rows,
+            search=None if match is None else _spans(match, rows),
             expecting=expecting,
             proposals=proposals,
             alone=_alone(self._policy.name, rule, proposals),
@@ -334,18 +412,34 @@ class _Compiler:
                     message = f"`{effect_of(action)}` needs a `match`: there is no span without one"
                     self._refuse("policy_unenforceable", message, f"{path}.then[{index}]")
 
-    def _patterns(self, match: Comparison, path: str) -> tuple[Pattern, ...]:
-        texts = [str(value) for value in self._values(match)]
-        if match.op == "contains":
-            return tuple(literal_pattern(text, ignore_case=match.ignore_case) for text in texts)
-        return tuple(self._admitted(texts, match.ignore_case, path))
+    def _rows(self, match: Comparison, path: str) -> tuple[Row, ...]:
+        if match.op != "detector":
+            return ()
+        name = str(match.values[0])
+        if name not in NAMES:
+            self._refuse("policy_field", f"there is no detector `{name}`", path, did_you_mean(name, NAMES))
+            return ()
+        return rows_of(name)
 
-    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Pattern]:
+    def _match(self, match: Comparison, rows: tuple[Row, ...], path: str) -> Admitted | None:
+        if match.op == "detector":
+            patterns: list[Pattern] = [Regex(row.shape) for row in rows]
+        else:
+            patterns = [_pattern(match.op, str(value), match.ignore_case) for value in self._values(match)]
+        if not patterns:
+            return None
+        try:
+            return admit_any(patterns)
+        except PatternProblem as problem:
+            self._refuse("policy_pattern", str(problem), path, problem.fix)
+            return None
+
+    def _admitted(self, texts: Iterable[str], ignore_case: bool, path: str) -> Iterator[Admitted]:
         for text in texts:
             try:
-                yield admit(text, ignore_case=ignore_case)
-            except PatternRefused as refused:
-                self._refuse("policy_pattern", refused.reason, path, refused.fix)
+                yield admit(Regex(text, ignore_case))
+            except PatternProblem as problem:
+                self._refuse("policy_pattern", str(problem), path, problem.fix)
 
     # Judging whole answers
 
@@ -453,6 +547,8 @@ class _Compiler:
     def _field(self, name: str, phase: Phase, path: str) -> Field | None:
         if name.startswith(STATE):
             return self._state(name.removeprefix(STATE), path)
+        if name.startswith(MACHINE):
+            return self._machine(name.removeprefix(MACHINE), path)
         field = phase.field(name)
         if field is None:
             elsewhere = [other.name for other in self._phases.values() if other.field(name) is not None]
@@ -474,7 +570,14 @@ class _Compiler:
             message = f"this build cannot supply the state `{name}`: it keeps no `{state.measure}`"
             self._refuse("policy_unenforceable", message, path)
             return None
-        return Field(f"{STATE}{name}", "integer" if state.measure in _COUNTED else "boolean", "")
+        return recalled_field(f"{STATE}{name}", state)
+
+    def _machine(self, name: str, path: str) -> Field | None:
+        if name not in self._machines:
+            hint = did_you_mean(name, self._machines) or "declare it under `machines`"
+            self._refuse("policy_field", f"this policy declares no machine `{name}`", path, hint)
+            return None
+        return recalled_field(f"{MACHINE}{name}", self._machines[name])
 
     def _values(self, test: Comparison) -> tuple[Value, ...]:
         return self._lists[test.list] if test.list is not None else test.values
@@ -498,6 +601,18 @@ class _Compiler:
 
     def _fitting(self, type_: FieldType) -> str:
         return f"{_a(type_)} can be compared with {either([op for op, row in OPERATORS.items() if type_ in row.types])}"
+
+
+def _spans(match: Admitted, rows: tuple[Row, ...]) -> Spans:
+    if rows:
+        prover = Prover(rows)
+        return lambda text: prover.find(text, 0, final=True)
+    search = searcher(match)
+    return lambda text: None if (found := search(text)) is None else found.span()
+
+
+def _pattern(op: OperatorName, text: str, ignore_case: bool) -> Pattern:
+    return Phrase(text, ignore_case) if op == "contains" else Regex(text, ignore_case)
 
 
 def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision:
@@ -555,7 +670,7 @@ def _waived(left: Compiled, right: Compiled) -> bool:
 
 def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
     """Texts of ours that a rule would find in what the model writes."""
-    searching = [rule for rule in rules if rule.patterns]
+    searching = [(rule, rule.search) for rule in rules if rule.search is not None]
     for speaker in rules:
         for action in speaker.rule.then:
             match action:
@@ -565,8 +680,8 @@ def _echoes(rules: Sequence[Compiled]) -> Iterator[WardwrightError]:
                     what = "replacement"
                 case _:
                     continue
-            for rule in searching:
-                if any(pattern.compiled().search(text) is not None for pattern in rule.patterns):
+            for rule, search in searching:
+                if finds(search, text):
                     message = f"the {what} of `{speaker.name}` is itself what `{rule.name}` looks for"
                     hint = "say it in other words: a model that repeats it would trigger the rule again"
                     yield WardwrightError("policy_ambiguous", message, place=speaker.place, hint=hint)

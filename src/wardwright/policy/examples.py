@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from wardwright.contracts.policy import Example, ExampleFact
+from wardwright.contracts.policy import Example, ExampleFact, OperatorName
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, leaves
@@ -20,7 +20,6 @@ from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import told
 from wardwright.policy.expectation import Verdict
 from wardwright.policy.operators import OPERATORS, Comparing
-from wardwright.policy.patterns import searcher
 from wardwright.policy.phases import Fact, Phase, checked
 
 NEAR_MISSES_MAX: Final = 64
@@ -111,20 +110,22 @@ def _changes(rule: Compiled, phase: Phase, example: Example) -> Iterator[tuple[s
     for leaf in leaves(rule.node):
         if leaf.field in view and leaf.check(view):
             yield from ((leaf.field, value) for value in _missing(leaf))
-    if rule.patterns:
-        searched = Comparing(op="regex", type="text", patterns=rule.patterns)
+    if rule.match is not None and rule.rule.match is not None:
+        op: OperatorName = "detector" if rule.detects else "regex"
+        searched = Comparing(
+            op=op, type="text", values=rule.rule.match.values, patterns=(rule.match,), detector=rule.search
+        )
         shown = [fact.field for fact in example.facts if fact.field in phase.channels]
-        yield from ((channel, value) for channel in shown for value in OPERATORS["regex"].near_misses(searched))
+        yield from ((channel, value) for channel in shown for value in OPERATORS[op].near_misses(searched))
 
 
 def found_in(rule: Compiled, texts: Mapping[str, str]) -> Span | None:
     """The first thing that a searching rule finds in whole texts by channel. Raises TimeoutError."""
     channels = dict.fromkeys(channel.channel for channel in rule.rule.on)
     for channel in channels:
-        for pattern in rule.patterns:
-            match = searcher(pattern)(texts.get(channel, ""))
-            if match is not None:
-                return Span(channel=channel, start=match.start(), end=match.end())
+        span = None if rule.search is None else rule.search(texts.get(channel, ""))
+        if span is not None:
+            return Span(channel=channel, start=span[0], end=span[1])
     return None
 
 
@@ -149,7 +150,7 @@ def _came(
     held, untold = told(rule, snapshot, dict(snapshot.known))
     if held is None:
         return "indeterminate", untold
-    if held and rule.patterns and found_in(rule, texts) is None:
+    if held and rule.match is not None and found_in(rule, texts) is None:
         held = False
     if held and rule.expecting is not None and unmet_in(rule, texts) is None:
         held = False

@@ -18,6 +18,7 @@ from wardwright.contracts.policy import (
     Drop,
     Hold,
     InjectReminder,
+    Machine,
     Oblige,
     RequireApproval,
     Reroute,
@@ -26,15 +27,19 @@ from wardwright.contracts.policy import (
     RetryWithReminder,
     Rewrite,
     Rule,
+    State,
     SwitchModel,
     Transform,
+    Transition,
     effect_of,
     hold_of,
 )
+from wardwright.kernel.detectors.table import words as detected
 from wardwright.policy.compiler import Compiled, Policy, withholds
 from wardwright.policy.conditions import AllOf, AnyOf, Compared, Inverse, Node
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS
+from wardwright.policy.strata import Recalled
 
 
 class RuleWords(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +60,16 @@ class RuleWords(msgspec.Struct, frozen=True, kw_only=True):
     """Fields and channels, sorted."""
     effects: tuple[str, ...]
     """Actions by their words, in the rule's order."""
+    past: tuple[str, ...] = ()
+    """What it reads of the past, a sentence each, by field."""
 
 
 def explained(policy: Policy) -> tuple[RuleWords, ...]:
     """Every rule, by phase, policy and id."""
-    return tuple(_rule(rule) for rule in policy.every())
+    return tuple(_rule(rule, policy) for rule in policy.every())
 
 
-def _rule(compiled: Compiled) -> RuleWords:
+def _rule(compiled: Compiled, policy: Policy) -> RuleWords:
     rule = compiled.rule
     return RuleWords(
         rule=compiled.name,
@@ -75,6 +82,7 @@ def _rule(compiled: Compiled) -> RuleWords:
         owner=rule.owner or compiled.document.value.owner,
         reads=tuple(sorted({*compiled.reads, *(channel.channel for channel in compiled.channels)})),
         effects=tuple(effect_of(action) for action in rule.then),
+        past=tuple(recalled_words(one) for one in policy.recalled if one.field in compiled.reads),
     )
 
 
@@ -94,7 +102,11 @@ def sentence(compiled: Compiled) -> str:
 def _when(compiled: Compiled) -> str:
     rule, parts = compiled.rule, []
     if rule.match is not None:
-        found = _or(f"`{text}`" for text in _sought(compiled, rule.match))
+        found = (
+            detected(str(rule.match.values[0]))
+            if rule.match.op == "detector"
+            else _or(f"`{text}`" for text in _sought(compiled, rule.match))
+        )
         case = " in any case" if rule.match.ignore_case else ""
         parts.append(f"When {_or(map(_channel, rule.on))} shows {found}{case}")
     if compiled.expecting is not None:
@@ -175,6 +187,60 @@ def _channel(channel: Channel) -> str:
         return f"the {channel.channel}"
     tool = "any tool" if channel.tool is None else f"`{channel.tool}`"
     return f"the arguments of {tool}" if channel.pointer is None else f"`{channel.pointer}` in the arguments of {tool}"
+
+
+# The past
+
+
+def recalled_words(one: Recalled) -> str:
+    """What a state measures, or where a machine leads, in one sentence."""
+    match one.declared:
+        case State() as state:
+            labels = [f"`{label}`" for label in state.events]
+            what = {
+                "count": f"counts {_or(labels)}",
+                "sum": f"adds up {state.of} over {_or(labels)}",
+                "distinct": f"counts different values of {state.of} over {_or(labels)}",
+                "formerly": f"holds if there was {_or(labels)}",
+                "sequence": f"holds if there was {', then '.join(labels)}",
+                "absent": f"holds if there was no {_or(labels)}",
+            }[state.measure]
+            same = f" with the same {' and '.join(state.same)}" if state.same else ""
+            current = "the current call too" if state.including_current else "the current call left out"
+            return f"{one.field} {what}{same}, of the {_whose(state)}, {_within(state)}, {current}."
+        case Machine() as machine:
+            moves = "; ".join(_transition(each) for each in machine.transitions)
+            spent = f"; a spent budget leads to `{machine.on_exhausted}`" if machine.on_exhausted is not None else ""
+            bound = "".join(
+                f" In `{state.name}` only targets that match {_or(f'`{to}`' for to in state.restrict_routes)} serve."
+                for state in machine.states
+                if state.restrict_routes
+            )
+            return f"{one.field}, of the {_whose(machine)}, begins as `{machine.initial}`: {moves}{spent}.{bound}"
+
+
+def _whose(declared: State | Machine) -> str:
+    return "declared session" if declared.session == "declared" else declared.scope
+
+
+def _within(state: State) -> str:
+    within = state.within
+    bounds = [
+        f"the last {count:,} {word}" if count > 1 else f"the last {word.removesuffix('s')}"
+        for count, word in (
+            (within.steps, "steps"),
+            (within.turns, "turns"),
+            (within.events, "events"),
+            (within.age_s, "seconds"),
+        )
+        if count is not None
+    ]
+    return "within " + " and ".join(bounds)
+
+
+def _transition(one: Transition) -> str:
+    times = "" if one.max is None else _times(one.max)
+    return f"`{one.on}` leads from `{one.origin}` to `{one.to}`{times}"
 
 
 # Expectations
@@ -262,6 +328,8 @@ def _reminder_limits(action: RetryWithReminder) -> Iterator[str]:
         yield f"the reminder once per {action.once_per}"
     if action.after_turns is not None:
         yield f"the reminder again after {action.after_turns} turns"
+    if action.after_release == "continue":
+        yield "from what was seen where a part has left"
     if action.keep_partial:
         yield "what was begun kept"
 

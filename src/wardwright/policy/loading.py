@@ -12,6 +12,7 @@ from wardwright.policy.compiler import Policy, compile_policies
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.operators import Detector
 from wardwright.policy.phases import Phase
+from wardwright.policy.strata import MEASURES
 
 
 def load(
@@ -19,7 +20,7 @@ def load(
     phases: Sequence[Phase],
     *,
     enforceable: frozenset[tuple[str, ActionName]] | None = None,
-    measures: frozenset[str] = frozenset(),
+    measures: frozenset[str] = MEASURES,
     detectors: Mapping[str, Detector] = DETECTORS,
     budgets: bool = True,
 ) -> Policy:

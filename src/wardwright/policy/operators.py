@@ -18,8 +18,11 @@ import msgspec
 
 from wardwright.contracts.decimals import compare
 from wardwright.contracts.policy import OperatorName, Value
+from wardwright.kernel.detectors.samples import SAMPLES, Samples
+from wardwright.kernel.detectors.table import NAMES, rows_of, words
 from wardwright.kernel.globs import matches
-from wardwright.policy.patterns import Pattern, sample, searcher
+from wardwright.kernel.patterns.admission import Admitted
+from wardwright.kernel.patterns.search import finds, samples, searcher
 from wardwright.policy.phases import Fact, FieldType, View
 from wardwright.policy.regions import Region
 
@@ -41,7 +44,7 @@ class Comparing(msgspec.Struct, frozen=True, kw_only=True):
     """Of what is compared: for a quantified list, of its items."""
     values: tuple[Value, ...] = ()
     ignore_case: bool = False
-    patterns: tuple[Pattern, ...] = ()
+    patterns: tuple[Admitted, ...] = ()
     """For `regex`, one a value."""
     detector: Detector | None = None
 
@@ -69,6 +72,12 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
 def folded(key: str) -> str:
     """Where a snapshot keeps a field's text case folded, once somebody asked for it."""
     return f"{key}\0folded"
+
+
+def keeps(test: Comparing) -> bool:
+    """Whether checking it keeps something in the snapshot."""
+    folds = any(one.literal is not None and one.literal.folded for one in test.patterns)
+    return test.ignore_case or folds or test.op == "detector"
 
 
 # Equality
@@ -236,22 +245,25 @@ def _regex(key: str, test: Comparing) -> Check:
     return checks[0] if len(checks) == 1 else lambda view: any(check(view) for check in checks)
 
 
-def _search(key: str, test: Comparing, pattern: Pattern) -> Check:
+def _search(key: str, test: Comparing, pattern: Admitted) -> Check:
     search = searcher(pattern)
 
     def plain(view: View) -> bool:
         value: Any = view[key]
         return value is not None and search(value) is not None
 
-    if not pattern.literal or (pattern.short and not pattern.ignore_case):
+    literal = pattern.literal
+    if literal is None or (pattern.short and not literal.folded):
         return plain
-    holds_literal = _contains(key, msgspec.structs.replace(test, op="contains", values=(pattern.literal,)))
+    sought = msgspec.structs.replace(test, op="contains", values=(literal.text,), ignore_case=literal.folded)
+    holds_literal = _contains(key, sought)
     return lambda view: holds_literal(view) and plain(view)
 
 
 def _detector(key: str, test: Comparing) -> Check:
     detect = test.detector
     assert detect is not None
+    detect("")  # made ready now, not at the first request
     kept = f"{key}\0{test.values[0]}"
 
     def check(view: View) -> bool:
@@ -262,6 +274,22 @@ def _detector(key: str, test: Comparing) -> Check:
         return found is True
 
     return check
+
+
+def _detected(test: Comparing) -> Iterable[Fact]:
+    """Texts of the kernel's samples in which it finds something."""
+    texts = [text for samples in _samples(test) for text in samples.texts()]
+    return [text for text in texts if test.detector is not None and test.detector(text)][:2]
+
+
+def _undetected(test: Comparing) -> Iterable[Fact]:
+    texts = [text for samples in _samples(test) for text in samples.lookalikes()]
+    return [text for text in texts if test.detector is not None and not test.detector(text)][:2]
+
+
+def _samples(test: Comparing) -> list[Samples]:
+    name = str(test.values[0])
+    return [SAMPLES[row.name] for row in rows_of(name)] if name in NAMES else []
 
 
 def _with_around(make: Callable[[str], str]) -> Callable[[Comparing], Iterable[Fact]]:
@@ -285,7 +313,7 @@ def _unglobbed(test: Comparing) -> Iterable[Fact]:
 
 
 def _sampled(test: Comparing) -> Iterable[Fact]:
-    return [one for one in (sample(pattern) for pattern in test.patterns[:2]) if one is not None]
+    return [text for pattern in test.patterns for text in samples(pattern)][:2]
 
 
 def _unsampled(test: Comparing) -> Iterable[Fact]:
@@ -296,7 +324,7 @@ def _unsampled(test: Comparing) -> Iterable[Fact]:
         text = str(one)
         for at in range(len(text)):
             changed = text[:at] + "\x01" + text[at + 1 :]
-            if not any(search(changed) for search in searches):
+            if not any(finds(search, changed) for search in searches):
                 found.append(changed)
                 break
     return found
@@ -470,10 +498,10 @@ OPERATORS: Final[dict[OperatorName, Operator]] = {
         types=_TEXT,
         cost=20,
         check=_detector,
-        said=lambda test: f"holds {test.values[0]}",
-        denied=lambda test: f"holds no {test.values[0]}",
-        witnesses=lambda test: [],
-        near_misses=lambda test: [],
+        said=lambda test: f"holds {words(str(test.values[0]))}",
+        denied=lambda test: f"does not hold {words(str(test.values[0]))}",
+        witnesses=_detected,
+        near_misses=_undetected,
         lower=_opaque,
     ),
 }

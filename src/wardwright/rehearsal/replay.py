@@ -18,6 +18,7 @@ from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import Closure, restored
 from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import PolicyContract
+from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.rulings import again
 from wardwright.routing.graph import resolve
@@ -57,6 +58,9 @@ def replay(receipt: Receipt, load: Load) -> Replay:
         governance = _governance(contract, closure, load)
     except (WardwrightError, msgspec.MsgspecError) as error:
         return Replay(receipt=receipt.receipt, verdict="unknown", why=str(error))
+    if governance is not None and receipt.detectors not in (None, DETECTORS_VERSION):
+        why = "the table of detectors has changed, and the text that they read was not kept"
+        return Replay(receipt=receipt.receipt, verdict="unknown", why=why)
     differences: list[str] = []
     decided: Plan | None = None
     if governance is not None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import wardwright
 from wardwright.contracts.digest import digest, restored
@@ -27,10 +27,13 @@ from wardwright.journal.entry import Chain, Entry, Writer
 from wardwright.journal.status import ChainStatus, IndexStatus, JournalStatus, Pulse
 from wardwright.journal.store import Blobs, Index
 from wardwright.journal.verify import Verdict
+from wardwright.journal.work_queue import Job
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.runtime import forgetting
+from wardwright.runtime.alerts import Alerts, SinkPulse, alert_jobs
+from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.journal import Journal, chain_status, index_of, verified
@@ -38,7 +41,7 @@ from wardwright.runtime.library import Library
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Upstreams
-from wardwright.runtime.wiring import control_records, posture_of
+from wardwright.runtime.wiring import WORK_FILE, control_records, posture_of
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.export import export
@@ -46,6 +49,7 @@ from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import TenantKeys as StoredTenantKeys
 from wardwright.storage.keys import identity
 from wardwright.storage.reader import SegmentReader
+from wardwright.storage.work_queue import SqliteWorkQueue, stored_jobs
 
 NODE_FILE: Final = "node.json"
 """What every state directory holds once a gateway or a change has used it."""
@@ -61,6 +65,7 @@ class Offline:
     def __init__(
         self,
         *,
+        alerts: StoredAlerts,
         captures: Captures,
         index: Index,
         journal: Journal | StoredJournal,
@@ -72,9 +77,11 @@ class Offline:
         luck = SystemLuck()
         self.admin_token_hash: str | None = None
         """Set by whoever asks on behalf of this process's user."""
+        self.alerts = alerts
         self.build = wardwright.__version__
         self.captures = captures
         self.clock = SystemClock()
+        self.approvals = ApprovalDesk(clock=self.clock, luck=luck, writer=writer)
         self.connections = 0
         self.draining = False
         self.index = index
@@ -114,11 +121,13 @@ class Offline:
         raise WardwrightError("journal_locked", "this process only reads")
 
     def report(self, defect: BaseException) -> None:
-        log.error("defect: %s: %s", type(defect).__name__, defect, exc_info=defect)
+        _told(defect)
 
     async def restore(self, reader: SegmentReader) -> None:
         """Serve what the control chain says, over the providers that were stored last."""
-        self.control.restore(control_records(reader))
+        records = tuple(control_records(reader))
+        self.approvals.restore(records)
+        self.control.restore(records)
         providers: dict[str, Provider] = {}
         for name, key in self.control.activations.providers.items():
             data = self.store.get(key)
@@ -147,6 +156,7 @@ class Changing(Offline):
 
     def __init__(self, state: Path, journal: Journal, store: Blobs, tenant_keys: StoredTenantKeys) -> None:
         super().__init__(
+            alerts=HeldAlerts(state / WORK_FILE, journal.writer),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -170,6 +180,7 @@ async def reading(state: Path) -> AsyncIterator[Offline]:
     journal.index.open()
     try:
         offline = Offline(
+            alerts=StoredAlerts(state / WORK_FILE),
             captures=CaptureFiles(state),
             index=journal.index,
             journal=journal,
@@ -203,6 +214,7 @@ async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
     """What contract files would serve, drafts too. Draws come out as in the state directory where there is one."""
     journal = StoredJournal(state)
     offline = Offline(
+        alerts=StoredAlerts(state / WORK_FILE),
         captures=CaptureFiles(state),
         index=journal.index,
         journal=journal,
@@ -226,6 +238,69 @@ def require_state(state: Path) -> None:
             f"no gateway has run with the state directory `{state}`",
             hint="`wardwright serve` makes it; `--state` or WARDWRIGHT_STATE name another",
         )
+
+
+class StoredAlerts:
+    """Alerts that nobody delivers now. Implements `api.front.Alerts`. The queue is read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def jobs(self) -> tuple[Job, ...]:
+        return alert_jobs(stored_jobs(self._path))
+
+    def pulse(self) -> tuple[SinkPulse, ...]:
+        return ()
+
+    async def retry(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        raise WardwrightError("journal_locked", "this process only reads")
+
+    async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        raise WardwrightError("journal_locked", "this process only reads")
+
+
+class HeldAlerts(StoredAlerts):
+    """The same for whoever holds the writer's lock: dead letters can be settled."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        super().__init__(path)
+        self._writer = writer
+
+    async def retry(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        async with self._queue() as alerts:
+            return await alerts.retry(ids, by=by)
+
+    async def drop(self, ids: frozenset[str], *, by: str) -> tuple[str, ...]:
+        async with self._queue() as alerts:
+            return await alerts.drop(ids, by=by)
+
+    @asynccontextmanager
+    async def _queue(self) -> AsyncIterator[Alerts]:
+        clock = SystemClock()
+        work = SqliteWorkQueue(self._path, clock=clock)
+        work.open(asyncio.get_running_loop())
+        try:
+            yield Alerts(
+                work,
+                {},
+                clock=clock,
+                luck=SystemLuck(),
+                report=_told,
+                spawn=_nobody_delivers,
+                writer=self._writer,
+            )
+            await work.drain()
+        finally:
+            await asyncio.to_thread(work.close)
+
+
+def _told(defect: BaseException) -> None:
+    log.error("defect: %s: %s", type(defect).__name__, defect, exc_info=defect)
+
+
+def _nobody_delivers(work: Coroutine[Any, Any, None]) -> None:
+    """No worker is started where no gateway runs."""
+    work.close()
 
 
 class StoredJournal:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from wardwright.contracts import documents
-from wardwright.contracts.refusal import ContractErrors
+from wardwright.contracts import documents, sink_rules
+from wardwright.contracts.refusal import ContractErrors, in_order
 from wardwright.contracts.shapes import ROOT, Reader, Rules
+from wardwright.contracts.sink import DEFAULT, JsonlSink, SinkSettings, WebhookSink
 from wardwright.kernel.errors import WardwrightError
 
 FILES: Final = ("wardwright.yaml", "wardwright.yml", "wardwright.toml", "wardwright.json")
@@ -73,8 +74,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     retention: Retention = Retention()
     segment_age_s: Positive = 86_400
     segment_bytes_max: Positive = 64 * 1024 * 1024
+    sinks: tuple[SinkSettings, ...] = ()
+    """Where alerts go, by name; written as a mapping from names to sinks."""
     watch_s: Positive = 1
     """How often contract files are looked at."""
+
+    @property
+    def every_sink(self) -> tuple[SinkSettings, ...]:
+        """All sinks that rules may name, by name: `default` is there also where the file does not say."""
+        named = {sink.name: sink for sink in (DEFAULT, *self.sinks)}
+        return tuple(named[name] for name in sorted(named))
+
+    @property
+    def sink_names(self) -> frozenset[str]:
+        """What an `alert` action may name."""
+        return frozenset(sink.name for sink in self.every_sink)
 
 
 ENVIRONMENT: Final = {
@@ -88,11 +102,22 @@ ENVIRONMENT: Final = {
 """Variables that override a setting."""
 
 _RULES: Final = Rules(
-    nouns={Settings: "the settings", Limits: "`limits`", Retention: "`retention`"},
+    nouns={
+        Settings: "the settings",
+        Limits: "`limits`",
+        Retention: "`retention`",
+        JsonlSink: "a sink of kind `jsonl`",
+        WebhookSink: "a sink of kind `webhook`",
+    },
     readers={},
     unions={},
-    checks={},
-    members={},
+    checks={WebhookSink: sink_rules.check_webhook},
+    members={
+        (Settings, "sinks"): sink_rules.sinks,
+        (JsonlSink, "path"): sink_rules.path,
+        (WebhookSink, "secret"): sink_rules.secret,
+        (WebhookSink, "url"): sink_rules.url,
+    },
     missing={},
     distinct={},
     sets=frozenset(),
@@ -128,7 +153,7 @@ def decode(data: bytes, file: str) -> Settings:
     reader = Reader(file, _RULES)
     settings = reader.struct(Settings, tables[0], ROOT)
     if reader.errors:
-        raise ContractErrors(reader.errors)
+        raise ContractErrors(in_order(reader.errors))
     assert isinstance(settings, Settings)
     return settings
 

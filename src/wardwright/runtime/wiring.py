@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -24,11 +25,14 @@ from wardwright.providers import tokenizer
 from wardwright.providers.outbox import Outbox
 from wardwright.providers.registry import Registry
 from wardwright.runtime import admin, forgetting, library
+from wardwright.runtime.alerts import Alerts, bounds_of
+from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
 from wardwright.runtime.journal import Journal
 from wardwright.runtime.settings import Settings, address_of
+from wardwright.runtime.sinks import sinks_of
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Build, Upstreams
 from wardwright.storage.blobs import contract_blobs
@@ -36,11 +40,17 @@ from wardwright.storage.capture_writer import CaptureFileWriter
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.keys import TenantKeys, identity
 from wardwright.storage.reader import SegmentReader
+from wardwright.storage.work_queue import SqliteWorkQueue
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
+WORK_DRAIN_S: Final = 10.0
+"""How long an ending gateway waits for the work queue's disk before it closes it."""
+WORK_FILE: Final = "work.sqlite"
+ALERTS_DRAIN_S: Final = 10.0
+"""How long an ending gateway goes on delivering alerts; what is left waits on disk for the next start."""
 CALL_S: Final = 3600
 """How long a call may take, as far as retention is concerned: captures that began so long before the oldest record that
 is left belong to calls that were retired."""
@@ -58,6 +68,8 @@ class Runtime:
         self, paths: Sequence[Path], state: Path, settings: Settings, *, environment: Mapping[str, str]
     ) -> None:
         self.admin_token_hash: str | None = None
+        self.alerts: Alerts
+        self.approvals: ApprovalDesk
         self.build = wardwright.__version__
         self.captures = CaptureFileWriter(
             CaptureFiles(state), bytes_max=settings.capture_bytes_max, on_loss=_captures_lost
@@ -80,6 +92,7 @@ class Runtime:
         self.test_config = environment.get(TEST_CONFIG_VARIABLE) == "1"
         self.upstreams: Upstreams
         self.wheel: Wheel
+        self.work: SqliteWorkQueue
         self._environment = environment
         self._seen: tuple[tuple[str, int, int], ...] = ()
 
@@ -98,9 +111,11 @@ class Runtime:
     async def open(self, *, address: str | None = None) -> None:
         """Take the state directory, restore what served, read the contract files.
 
-        Raises `journal_locked`, `journal_broken`, `journal_write`, `credential_unreadable`.
+        Raises `journal_locked`, `journal_broken`, `journal_write`, `credential_unreadable`, `queue_broken`,
+        `settings_invalid`.
         """
         loop = asyncio.get_running_loop()
+        sinks = sinks_of(self.settings, self.state, self._environment, self.clock, build=self.build)
         self.started_at = self.clock.now_us()
         secret_luck = SecretLuck()
         try:
@@ -140,7 +155,26 @@ class Runtime:
             upstreams=self.upstreams,
             writer=self.journal.writer,
         )
-        self.control.restore(control_records(self.journal.reader))
+        self.approvals = ApprovalDesk(clock=self.clock, luck=luck, writer=self.journal.writer)
+        self.alerts = Alerts(
+            self.work,
+            sinks,
+            clock=self.clock,
+            luck=luck,
+            report=self.report,
+            spawn=self.supervisor.spawn,
+            writer=self.journal.writer,
+        )
+        records = tuple(control_records(self.journal.reader))
+        self.approvals.restore(records)
+        self.control.restore(records)
+        try:
+            await self.alerts.open()
+        except BaseException:
+            await asyncio.to_thread(self.work.close)
+            await asyncio.to_thread(self.journal.close)
+            raise
+        self.supervisor.spawn(self.approvals.keep_sweeping())
         self.supervisor.tick(self.wheel)
         self.supervisor.spawn(self._retire())
         await self.reload()
@@ -151,6 +185,13 @@ class Runtime:
         self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, luck))
         self.journal = Journal(self.state, node, self.settings, self.clock)
         self.journal.open(loop, address=address)
+        self.work = SqliteWorkQueue(
+            self.state / WORK_FILE,
+            bounds=bounds_of(self.settings.every_sink),
+            clock=self.clock,
+            on_failure=_queue_changed,
+        )
+        self.work.open(loop)
         self.tenant_keys = TenantKeys(self.state, luck)
 
     async def reload(self, *, by: str = "file") -> State:
@@ -180,14 +221,22 @@ class Runtime:
                 log.error("contract files cannot be read: %s", error)
 
     async def aclose(self) -> None:
-        """Stop tasks, close upstreams, write what is left and the closing checkpoint."""
+        """Deliver alerts that are due, stop tasks, close upstreams, write what is left and the closing checkpoint."""
         self.draining = True
+        if left := await self.alerts.drain(ALERTS_DRAIN_S):
+            log.warning("%d alerts are not delivered yet; they wait for the next start", left)
         await self.upstreams.aclose()
         await self.supervisor.aclose()
+        await self.alerts.aclose()
+        with contextlib.suppress(TimeoutError):  # a disk that hangs: closing says so, in its own time
+            await asyncio.wait_for(self.work.drain(), WORK_DRAIN_S)
         try:
-            await asyncio.to_thread(self.journal.close)
+            await asyncio.to_thread(self.work.close)
         finally:
-            await asyncio.to_thread(self.captures.close)
+            try:
+                await asyncio.to_thread(self.journal.close)
+            finally:
+                await asyncio.to_thread(self.captures.close)
 
     def retire_captures(self) -> None:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
@@ -230,6 +279,15 @@ class Runtime:
 def _captures_lost(count: int, failure: Exception | None) -> None:
     why = "too many wait for the disk" if failure is None else failure
     log.error("the bodies of %d calls could not be captured: %s", count, why)
+
+
+def _queue_changed(failure: Exception | None) -> None:
+    if failure is None:
+        log.warning("the work queue can be written again")
+    else:
+        log.error(
+            "the work queue cannot be written: %s; alerts are delivered, and a crash would lose or repeat some", failure
+        )
 
 
 def posture_of(settings: Settings) -> Posture:

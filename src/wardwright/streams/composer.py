@@ -12,8 +12,7 @@ import msgspec
 
 from wardwright.kernel.events import ReasoningDelta
 from wardwright.streams.arbitration import Edit
-from wardwright.streams.automaton import Automaton
-from wardwright.streams.net import Caught, Net
+from wardwright.streams.net import Caught, Mesh, Net
 from wardwright.streams.rule import Rewrite
 
 
@@ -31,7 +30,7 @@ class Composer:
 
     __slots__ = ("_composed", "_edited", "_seals", "_seams", "_shift", "_split", "edits", "net", "out")
 
-    def __init__(self, net: Automaton | None) -> None:
+    def __init__(self, net: Mesh | None) -> None:
         self.out = 0
         """How far the original text was composed."""
         self.edits: list[Edit] = []

@@ -21,6 +21,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
+from wardwright.kernel.detectors.prover import Prover
 from wardwright.streams.arbitration import Edit, arbitrate, clusters
 from wardwright.streams.arrivals import Arrivals
 from wardwright.streams.composer import Composer
@@ -133,17 +134,18 @@ class GovernedText:
 
     def close(self) -> str:
         """The channel is complete: the rest of the text, judged as a whole."""
-        if self.stopped:
+        if self.stop is not None:
             return ""
         self._wake()
         terminal: list[tuple[int, int, int]] = []
         for hit in self._plan.automaton.ends(self._node):
-            self._take_hit(hit.pattern, self._starts[hit.start], self.length, terminal)
+            self._take_hit(hit.pattern, self._starts[hit.start], self.length, terminal, "", final=True)
         if terminal:
             self._end(terminal)
+        if self.stopped:
             return ""
         out = self._settle(final=True)
-        if not self.stopped:
+        if self.stop is None:
             out += self.composer.close()
             self._take_caught()
         return out
@@ -180,8 +182,8 @@ class GovernedText:
         if self._plan.age_ns_max is not None:
             self._arrivals.mark(self.length, now_ns, self.composer.out)
         terminal = self._walk(text)
-        out = self._settle(final=False)
-        if self.stopped:
+        out = "" if self.stopped else self._settle(final=False)
+        if self.stop is not None:
             return out
         if terminal:
             self._end(terminal)
@@ -210,8 +212,9 @@ class GovernedText:
                 if hits:
                     for hit in hits:
                         start = starts[hit.start] if hit.start >= 0 else at
-                        self._take_hit(hit.pattern, start, at if hit.late else at + 1, terminal)
-                    if terminal:
+                        end = at if hit.late else at + 1
+                        self._take_hit(hit.pattern, start, end, terminal, text[: at + 1 - self.length], final=False)
+                    if terminal or self.stopped:
                         break
                 if kept is not None:
                     starts = [starts[index] if index >= 0 else at for index in kept]
@@ -224,12 +227,28 @@ class GovernedText:
             unit.feed(judged)
         return terminal
 
-    def _take_hit(self, rule: int, start: int, end: int, terminal: list[tuple[int, int, int]]) -> None:
-        part = self._plan.watched[rule].part
-        if part == "terminal":
-            terminal.append((rule, start, end))
-        elif part != "silent":
+    def _take_hit(
+        self, rule: int, start: int, end: int, terminal: list[tuple[int, int, int]], more: str, *, final: bool
+    ) -> None:
+        """A match; `more` was judged and is not kept yet."""
+        watched = self._plan.watched[rule]
+        if watched.part == "terminal":
+            if watched.prover is None:
+                terminal.append((rule, start, end))
+            elif (span := self._proved(rule, watched.prover, start, more, final=final)) is not None:
+                terminal.append((rule, *span))
+        elif watched.part != "silent":
             self._flagged[rule] = min(start, self._flagged.get(rule, start))
+
+    def _proved(self, rule: int, prover: Prover, start: int, more: str, *, final: bool) -> tuple[int, int] | None:
+        """Where a candidate that begins at `start` or later is proved."""
+        try:
+            span = prover.find(self._text() + more, max(start - self._base, 0), final=final)
+        except TimeoutError:
+            self._flagged[rule] = start
+            self._indeterminate(rule)
+            return None
+        return None if span is None else (span[0] + self._base, span[1] + self._base)
 
     def _settle(self, *, final: bool) -> str:
         """Decide what can be decided, let go what may leave, forget what nobody needs."""

@@ -83,9 +83,12 @@ class Governor:
         retries_left: int = RETRIES_MAX,
         silent: frozenset[str] = frozenset(),
         delivery: Delivery = "live",
+        seen: bool = False,
     ) -> None:
-        """`past` and `retries_left` say what rules did before, `silent` which take no part (`RuleSet.actions`)."""
-        self.state: State = "unseen"
+        """`seen`: the attempt goes on with an answer of which a part was released.
+
+        `past` and `retries_left` say what rules did before, `silent` which take no part (`RuleSet.actions`)."""
+        self.state: State = "seen" if seen else "unseen"
         self._rules = rules
         self._actions = rules.actions(past, retries_left=retries_left, silent=silent)
         self._delivery = delivery

@@ -11,25 +11,25 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from wardwright.contracts import policy as c
+from wardwright.kernel.patterns.admission import Admitted, Pattern
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiler import Compiled
-from wardwright.policy.patterns import Pattern
 from wardwright.streams import rule as r
 
 
 def lower(rules: Iterable[Compiled]) -> tuple[r.StreamRule, ...]:
     """The stream rules of the rules that search; `ruleset.problems` says which of them cannot be kept."""
-    return tuple(_lowered(one) for one in rules if one.patterns)
+    return tuple(_lowered(one, one.match) for one in rules if one.match is not None)
 
 
-def _lowered(compiled: Compiled) -> r.StreamRule:
+def _lowered(compiled: Compiled, match: Admitted) -> r.StreamRule:
     rule = compiled.rule
     hold = c.hold_of(rule)
     assert hold.chars_max is not None
     return r.StreamRule(
         id=compiled.name,
         on=tuple(_channel(channel) for channel in rule.on),
-        match=_pattern(compiled.patterns),
+        match=r.Detected(compiled.detects) if compiled.detects else _match(match.patterns),
         then=_action(rule),
         commit=_commit(hold),
         priority=rule.priority,
@@ -53,9 +53,8 @@ def _channel(channel: c.Channel) -> r.Channel:
             assert_never(channel.channel)
 
 
-def _pattern(patterns: Sequence[Pattern]) -> r.Regex:
-    """Any of the patterns."""
-    return r.Regex("|".join(f"(?{'i' if one.ignore_case else ''}:{one.text})" for one in patterns))
+def _match(patterns: tuple[Pattern, ...]) -> r.Match:
+    return patterns[0] if len(patterns) == 1 else r.AnyOf(patterns)
 
 
 def _commit(hold: c.Hold) -> r.Commit:

@@ -2,14 +2,24 @@
 
 Rule 1: what could still become a match in the composed text waits here, so that an edit cannot join the two halves of
 what is blocked after the first half has left.
-Rule 2: it changes nothing. It lets text through, keeps it, or reports the first match.
+Rule 2: a detector's match is caught where it is proved, of what waits here; what was let go is out of its reach.
+Rule 3: it changes nothing. It lets text through, keeps it, or reports the first match.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from wardwright.kernel.detectors.prover import Prover
 from wardwright.streams.automaton import Automaton
+
+
+class Mesh(msgspec.Struct, frozen=True):
+    """What a net is made of."""
+
+    automaton: Automaton
+    provers: tuple[Prover | None, ...]
+    """For each pattern, what must prove a match; None: nothing must."""
 
 
 class Caught(msgspec.Struct, frozen=True):
@@ -24,11 +34,12 @@ class Caught(msgspec.Struct, frozen=True):
 class Net:
     """One composed text. After `caught` is set it lets nothing more through."""
 
-    __slots__ = ("_automaton", "_node", "_starts", "_waiting", "caught", "length", "passed")
+    __slots__ = ("_automaton", "_node", "_provers", "_starts", "_waiting", "caught", "length", "passed")
 
-    def __init__(self, automaton: Automaton) -> None:
-        self._automaton = automaton
-        self._node = automaton.start
+    def __init__(self, mesh: Mesh) -> None:
+        self._automaton = mesh.automaton
+        self._provers = mesh.provers
+        self._node = mesh.automaton.start
         self._starts: list[int] = []
         self._waiting = ""
         self.passed = 0
@@ -66,8 +77,8 @@ class Net:
             after = node[char]
             if after.groups or after.matched or starts:
                 kept, hits = node.moves[char]
-                if hits:
-                    found = [(hit.pattern, starts[hit.start] if hit.start >= 0 else at) for hit in hits]
+                found = [(hit.pattern, starts[hit.start] if hit.start >= 0 else at) for hit in hits]
+                if found and (found := self._proved(found, text[: at + 1 - self.length], final=False)):
                     self.caught = Caught(tuple(rule for rule, _ in found), min(start for _, start in found), at + 1)
                     self._waiting += text[: at - self.length]
                     self.length = at
@@ -88,11 +99,28 @@ class Net:
         """The text is complete."""
         if self.caught is not None:
             return ""
-        if hits := self._automaton.ends(self._node):
-            start = min(self._starts[hit.start] for hit in hits)
-            self.caught = Caught(tuple(hit.pattern for hit in hits), start, self.length)
+        found = [(hit.pattern, self._starts[hit.start]) for hit in self._automaton.ends(self._node)]
+        if found := self._proved(found, "", final=True):
+            start = min(start for _, start in found)
+            self.caught = Caught(tuple(rule for rule, _ in found), start, self.length)
             return ""
         return self._pass(self.length)
+
+    def _proved(self, found: list[tuple[int, int]], more: str, *, final: bool) -> list[tuple[int, int]]:
+        """Of matches, each a pattern and its start, those that are proved; `more` was judged and does not wait yet."""
+        out: list[tuple[int, int]] = []
+        for pattern, start in found:
+            prover = self._provers[pattern]
+            if prover is None:
+                out.append((pattern, start))
+                continue
+            try:
+                span = prover.find(self._waiting + more, max(start - self.passed, 0), final=final)
+            except TimeoutError:
+                span = start - self.passed, 0
+            if span is not None:
+                out.append((pattern, self.passed + span[0]))
+        return out
 
     def _pass(self, limit: int) -> str:
         size = limit - self.passed

@@ -14,8 +14,11 @@ from typing import Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
-from wardwright.streams.admission import Admitted, Finder
+from wardwright.kernel.detectors.prover import Prover
+from wardwright.kernel.patterns.admission import Admitted
+from wardwright.kernel.patterns.search import Finder
 from wardwright.streams.automaton import Automaton
+from wardwright.streams.net import Mesh
 from wardwright.streams.rule import Action, Annotate, Block, Drop, Retry, Rewrite, StreamRule
 from wardwright.streams.units import Unit
 
@@ -31,7 +34,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     rule: StreamRule
     admitted: Admitted
-    finder: Finder
+    finder: Finder | Prover
+
+    @property
+    def prover(self) -> Prover | None:
+        """None: what the automaton hears of needs no proof."""
+        return self.finder if isinstance(self.finder, Prover) else None
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +48,11 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     rule: StreamRule
     action: Action
     """What it does in this attempt: that of the rule, or what follows when its retries are spent."""
-    finder: Finder
+    finder: Finder | Prover
     holds: bool
     part: Part
+    prover: Prover | None
+    """What must prove a match before it ends the attempt; None: every match does."""
 
 
 class Plan:
@@ -53,13 +63,14 @@ class Plan:
         "units", "waits", "watched",
     )  # fmt: skip
 
-    def __init__(self, watched: Sequence[Watched], automaton: Automaton, net: Automaton | None) -> None:
+    def __init__(self, watched: Sequence[Watched], automaton: Automaton, net: Mesh | None) -> None:
         """`automaton` has the patterns of `watched` in their order, `net` those of its blocking rules."""
         self.watched = tuple(watched)
         self.automaton = automaton
         held = [index for index, one in enumerate(watched) if one.holds]
         self.holding = _territory(automaton, held)
-        self.spans = _territory(automaton, (index for index, one in enumerate(watched) if one.part in ("edit", "note")))
+        searched = [one.part in ("edit", "note") or one.prover is not None for one in watched]
+        self.spans = _territory(automaton, (index for index, one in enumerate(searched) if one))
         """Whose text is kept until it can be searched."""
         self.full = tuple(index for index in held if watched[index].rule.commit == "full")
         self.units: tuple[tuple[Unit, tuple[int, ...]], ...] = tuple(
@@ -105,6 +116,7 @@ def watch(loaded: Loaded, action: Action | None) -> Watched:
         finder=loaded.finder,
         holds=part in ("terminal", "edit") and loaded.rule.commit != "pass",
         part=part,
+        prover=loaded.prover,
     )
 
 

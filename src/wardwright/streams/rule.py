@@ -1,6 +1,7 @@
 """Stream rules: what to look for in which channel, what to do about it, and how long text may wait for it.
 
-Values only; `ruleset` admits them and says what is wrong with them.
+Values only; `ruleset` admits them and says what is wrong with them. `Phrase` and `Regex` are the kernel's: one language
+of patterns for all rules.
 """
 
 from __future__ import annotations
@@ -8,6 +9,11 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 import msgspec
+
+from wardwright.kernel.detectors.table import Row
+from wardwright.kernel.patterns.admission import Pattern
+from wardwright.kernel.patterns.admission import Phrase as Phrase
+from wardwright.kernel.patterns.admission import Regex as Regex
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
@@ -30,20 +36,19 @@ class ToolArguments(msgspec.Struct, frozen=True, tag="tool_arguments"):
 Channel: TypeAlias = Text | Reasoning | ToolArguments
 
 
-class Phrase(msgspec.Struct, frozen=True, tag="literal"):
-    """This text, as it stands."""
+class AnyOf(msgspec.Struct, frozen=True, tag="any_of"):
+    """Any of several; where two match at one place, the first is preferred."""
 
-    text: str
-    ignore_case: bool = False
-
-
-class Regex(msgspec.Struct, frozen=True, tag="regex"):
-    """A pattern in the language of `streams.pattern`."""
-
-    pattern: str
+    patterns: tuple[Pattern, ...]
 
 
-Pattern: TypeAlias = Phrase | Regex
+class Detected(msgspec.Struct, frozen=True, tag="detected"):
+    """What rows of the detectors' table find: a match is a candidate that is proved; others are let go."""
+
+    rows: tuple[Row, ...]
+
+
+Match: TypeAlias = Pattern | AnyOf | Detected
 
 
 class Block(msgspec.Struct, frozen=True, tag="block"):
@@ -110,7 +115,7 @@ class StreamRule(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     on: tuple[Channel, ...] = (Text(),)
-    match: Pattern
+    match: Match
     then: Action
     commit: Commit = "exact"
     priority: int = 0

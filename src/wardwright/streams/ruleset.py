@@ -15,16 +15,22 @@ from typing import Final, get_args
 import msgspec
 
 from wardwright.kernel import globs
+from wardwright.kernel.detectors.prover import Prover
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.streams.admission import Admitted, Finder, admit
+from wardwright.kernel.patterns.admission import Admitted, Regex, admit, admit_any
+from wardwright.kernel.patterns.language import PatternProblem
+from wardwright.kernel.patterns.search import Finder
 from wardwright.streams.automaton import Automaton
-from wardwright.streams.pattern import PatternProblem
+from wardwright.streams.net import Mesh
 from wardwright.streams.plan import Actions, Loaded, Plan, blocking, part_of, watch
 from wardwright.streams.rule import (
     Action,
     Annotate,
+    AnyOf,
     Block,
+    Detected,
     Drop,
+    Match,
     Past,
     Reasoning,
     Retry,
@@ -135,7 +141,8 @@ class RuleSet:
         watched = [watch(self._loaded[index], action) for index, action in zip(indices, actions, strict=True)]
         net = None
         if any(one.part == "edit" for one in watched) and (blocks := blocking(watched)):
-            net = self._automaton(tuple(indices[index] for index in blocks))
+            caught = tuple(indices[index] for index in blocks)
+            net = Mesh(self._automaton(caught), tuple(self._loaded[index].prover for index in caught))
         return Plan(watched, self._automaton(indices), net)
 
     def _automaton(self, indices: tuple[int, ...]) -> Automaton:
@@ -161,13 +168,25 @@ def _load(rules: Sequence[StreamRule]) -> tuple[tuple[Loaded, ...], tuple[Proble
             found.append(_problem(rule, "id", "another rule has this id", "give each rule its own"))
         seen.add(rule.id)
         try:
-            admitted = admit(rule.match)
+            admitted, finder = _admitted(rule.match)
         except PatternProblem as problem:
             found.append(Problem(rule=rule.id, member="match", reason=problem.reason, fix=problem.fix, at=problem.at))
             continue
-        loaded.append(Loaded(rule=rule, admitted=admitted, finder=Finder(admitted)))
+        loaded.append(Loaded(rule=rule, admitted=admitted, finder=finder))
         found += _unkept(rule, admitted)
     return tuple(loaded), (*found, *_self_made(loaded))
+
+
+def _admitted(match: Match) -> tuple[Admitted, Finder | Prover]:
+    """Raises PatternProblem."""
+    match match:
+        case AnyOf(patterns=patterns):
+            admitted = admit_any(patterns)
+        case Detected(rows=rows):
+            return admit_any([Regex(row.shape) for row in rows]), Prover(rows)
+        case _:
+            admitted = admit(match)
+    return admitted, Finder(admitted)
 
 
 def _watching(rules: Sequence[StreamRule], kind: type[Text | Reasoning]) -> tuple[int, ...]:
@@ -253,7 +272,7 @@ def _sets_off(
     ]
 
 
-def _matches(finder: Finder, text: str) -> bool:
+def _matches(finder: Finder | Prover, text: str) -> bool:
     try:
         return finder.find(text, 0, final=True) is not None
     except TimeoutError:

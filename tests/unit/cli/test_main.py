@@ -105,5 +105,6 @@ def test_an_interrupted_command_says_so_by_its_exit_code(monkeypatch: pytest.Mon
 def test_what_is_denied_exits_as_denied_and_nothing_fails_with_success(code: str) -> None:
     ended = exit_of(WardwrightError(code, "x"))
     denied = CODES[code].fault is Fault.POLICY or CODES[code].status in (401, 403)
-    assert (ended is Exit.DENIED) == denied
+    assert (ended in (Exit.DENIED, Exit.AWAITING_APPROVAL)) == denied
+    assert (ended is Exit.AWAITING_APPROVAL) == (code == "approval_required")
     assert ended is not Exit.OK

@@ -164,7 +164,7 @@ def test_the_order_of_lists_and_macros_means_nothing() -> None:
         ("when: [{exists: who}]", "a condition is a mapping of one word; here stands a list", "write `eq:"),
         ("when: {all: []}", "`all` is a list of conditions; here stands a list", None),
         ("match: {contains: x}", "`match` needs `on`: the channels it looks at", "add `on: [text]`"),
-        ("on: [text], match: {prefix: x}", "`prefix` cannot search a channel", "use `contains` or `regex`"),
+        ("on: [text], match: {prefix: x}", "`prefix` cannot search a channel", "use `contains`, `regex` or"),
         ("on: [text]", "`on` means nothing without a `match`", "remove it"),
         ("on: [{channel: text, tool: x}], match: {regex: x}", "`tool` and `pointer` belong to `tool_arguments`", None),
         ("hold: {mode: boundary}, on: [text], match: {regex: x}", "`mode: boundary` needs a `boundary`", "add"),

@@ -21,7 +21,7 @@ from wardwright.contracts.secrets import carries_credential, is_reference, looks
         "xoxb-1234567890-abc",
         "hf_" + "a" * 34,
         "gsk_" + "a" * 40,
-        "eyJhbGciOiJI.eyJzdWIiOiIx.abcdefgh12",
+        "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxIn0.dBjftJeZ4CVP",
         "-----BEGIN PRIVATE KEY-----",
         "postgres://user:secret@db/x",
     ],

@@ -93,7 +93,7 @@ def test_a_wait_is_read_only_where_waiting_helps() -> None:
         ("open /srv/models/secret.gguf failed", "open [address] failed"),
         ("key sk-proj-abcdefghijklmnop is wrong", "key [secret] is wrong"),
         ("Authorization: Bearer abc.def", "Authorization: [secret]"),
-        ("mail ops@example.com", "mail [mail]"),
+        ("mail ops@example.com", "mail [personal data]"),
         ("two\n lines\x00", "two lines"),
         ("a/b test of n/a", "a/b test of n/a"),
     ],

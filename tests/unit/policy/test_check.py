@@ -139,6 +139,8 @@ def test_restrictions_without_a_common_pattern_are_noted_once_for_each_two() -> 
         (search("a.*b"), ["P09"]),
         (search("a.{0,20}b"), []),
         (search("a.*b", more=", hold: {mode: full}"), []),
+        (search("ab").replace("regex: 'ab'", "detector: us_ssn"), []),
+        (search("ab").replace("regex: 'ab'", "detector: jwt"), ["P09"]),
         (search("ab", more=", hold: {mode: pass}"), ["P10"]),
         (search("ab", "{annotate: x}", ", hold: {mode: pass}"), []),
         (search("ab", more=", hold: {on_cap: release_and_flag}"), ["P16"]),
@@ -171,6 +173,21 @@ def test_state_that_counts_what_nobody_writes_is_told() -> None:
 
     assert found(state + counting) == ["P11"]
     assert found(state + counting + writing) == []
+
+
+@pytest.mark.parametrize(
+    ("within", "when", "found"),
+    [
+        ("{turns: 5}", "{gte: [state.leaks, 8]}", []),
+        ("{turns: 5}", "{gte: [state.leaks, 9]}", ["P11"]),
+        ("{turns: 5}", "{gt: [state.leaks, 8]}", ["P11"]),
+        ("{events: 4}", "{gte: [state.leaks, 5]}", ["P11"]),
+    ],
+)
+def test_a_count_that_its_state_cannot_reach_is_found(within: str, when: str, found: list[str]) -> None:
+    text = f"state: {{leaks: {{count: leak, scope: session, within: {within}, items_max: 8}}}}\n"
+
+    assert codes(text + two("{gt: [size, 3]}", when, then=("annotate: leak", "block"))) == found
 
 
 def test_a_finding_stands_where_its_rule_does() -> None:

@@ -136,7 +136,7 @@ def test_a_fact_that_nobody_supplied_cannot_be_told() -> None:
 
 
 def test_a_search_that_takes_too_long_cannot_be_told() -> None:
-    slow = r"{regex: [body, '(?:[a-z,]+,)+!']}"
+    slow = r"{regex: [body, '(?:[a-z,]+;?){5}[0-9]']}"
     decision = decide(policy(rule(slow)), "ask", facts(body="a," * 4000))
 
     assert decision.effect == "block"

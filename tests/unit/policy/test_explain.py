@@ -50,6 +50,7 @@ def told(policy: Policy) -> str:
         lines += [
             f"{rule.rule}  ({rule.phase}, {rule.enforce}, priority {rule.priority})",
             f"  {rule.sentence}",
+            *(f"  past: {sentence}" for sentence in rule.past),
             f"  otherwise: {rule.otherwise}",
             f"  why: {rule.why}  ({rule.owner})",
             f"  reads: {', '.join(rule.reads)}",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parts.front import CODING, DOCUMENTS, world
+from wardwright.gateway.core.keys import Key
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime import library, offline
 from wardwright.runtime.offline import Offline
@@ -118,5 +119,22 @@ def test_files_are_compiled_drafts_too_and_nothing_is_written(tmp_path: Path) ->
         async with offline.proposed(library.read([folder]), tmp_path / "state") as front:
             assert front.gateway.catalog.names() == ("coding", "review")
         assert not (tmp_path / "state").exists()
+
+    asyncio.run(run())
+
+
+def test_a_damaged_work_queue_stands_in_the_way_of_alerts_alone(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with offline.changing(tmp_path) as front:
+            made, _ = await front.control.create_key(Key(created_at=0, hash="", id=""), by="admin")
+        (tmp_path / "work.sqlite").write_bytes(b"no database at all" * 100)
+        async with offline.changing(tmp_path) as front:
+            await front.control.revoke_key(made.id, by="admin")
+            with pytest.raises(WardwrightError) as refused:
+                await front.alerts.retry(frozenset({"alt_1"}), by="admin")
+        async with offline.reading(tmp_path) as front:
+            with pytest.raises(WardwrightError) as unread:
+                front.alerts.jobs()
+        assert {refused.value.code, unread.value.code} == {"queue_broken"}
 
     asyncio.run(run())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wardwright.kernel.patterns.admission import admit
 from wardwright.streams import automaton as a
-from wardwright.streams.admission import admit
 from wardwright.streams.automaton import Automaton, Node
 from wardwright.streams.rule import Regex
 

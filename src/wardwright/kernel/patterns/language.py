@@ -1,4 +1,4 @@
-"""The pattern language of stream rules: a closed, linear part of RE2's syntax, read into a tree.
+"""The language of patterns: a closed, linear part of RE2's syntax, read into a tree.
 
 Rule 1: what a pattern means is defined here. The automaton and the source for `regex` are both made from the tree, so
 they cannot read a pattern differently.
@@ -12,7 +12,7 @@ end of the text, never the place before a last newline.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -81,13 +81,13 @@ class PatternProblem(Exception):
         super().__init__(reason if at is None else f"{reason} (character {at + 1})")
 
 
-def parse(pattern: str) -> Node:
+def parse(pattern: str, *, ignore_case: bool = False) -> Node:
     """Read a pattern. Raises PatternProblem.
 
     >>> parse("ab*")
     Sequence(items=(Chars(ranges=((97, 97),)), Repeat(item=Chars(ranges=((98, 98),)), least=0, most=None, lazy=False)))
     """
-    return _Parser(pattern).whole()
+    return _Parser(pattern).whole(_Flags(ignore_case=ignore_case))
 
 
 def literal(text: str, *, ignore_case: bool = False) -> Node:
@@ -119,6 +119,30 @@ def complement(chars: Chars) -> Chars:
     return Chars(tuple(out))
 
 
+def width(node: Node) -> tuple[int, int | None]:
+    """The fewest and the most characters of a match; None: without bound."""
+    match node:
+        case Chars():
+            return 1, 1
+        case Look():
+            return 0, 0
+        case Sequence():
+            parts = [width(item) for item in node.items]
+            mosts = [most for _, most in parts if most is not None]
+            return sum(least for least, _ in parts), sum(mosts) if len(mosts) == len(parts) else None
+        case Choice():
+            parts = [width(option) for option in node.options]
+            mosts = [most for _, most in parts if most is not None]
+            return min(least for least, _ in parts), max(mosts) if len(mosts) == len(parts) else None
+        case Repeat():
+            least, most = width(node.item)
+            if most == 0:
+                return 0, 0
+            return least * node.least, None if most is None or node.most is None else most * node.most
+        case _:
+            assert_never(node)
+
+
 def _char(char: str) -> Chars:
     return Chars(((ord(char), ord(char)),))
 
@@ -147,19 +171,35 @@ _NAMED: Final = {
 _CONTROLS: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _LOOKS: Final[dict[str, Condition]] = {"b": "edge", "B": "no_edge", "A": "text_start", "z": "text_end"}
 
+_BACK_REFERENCE: Final = ("back-references cannot be matched in linear time", "spell the alternatives")
 _INSTEAD: Final = {
     "Z": ("`\\Z` is not in the language", "write `\\z` or `$`: the end of the text"),
     "p": ("Unicode classes are not in the language", "spell the ranges, such as `[A-Za-zÀ-ÖØ-öø-ÿ]`"),
     "P": ("Unicode classes are not in the language", "spell the ranges, such as `[^A-Za-z]`"),
-    "Q": ("`\\Q…\\E` is not in the language", "use `literal:` for fixed text, or escape each mark of it"),
+    "Q": ("`\\Q…\\E` is not in the language", "use `contains` for fixed text, or escape each mark of it"),
     "C": ("`\\C` matches half a character", "write `(?s:.)` for any character"),
     "u": ("`\\u` is not in the language", "write `\\x{…}`, or the character itself"),
-    "k": ("back-references cannot be matched in linear time", "spell the alternatives"),
+    "k": _BACK_REFERENCE,
 }
-_LOOK_AROUND: Final = (
-    "look-around cannot be matched in linear time",
-    "match the text itself; `\\b`, `^` and `$` may help",
-)
+_OTHER_GROUPS: Final = {
+    **dict.fromkeys(
+        ("=", "<="),
+        (
+            "look-around cannot be matched in linear time",
+            "match the text around it too, or in a condition add a second one under `all`",
+        ),
+    ),
+    **dict.fromkeys(
+        ("!", "<!"),
+        (
+            "look-around cannot be matched in linear time",
+            "match the text around it too, or add an exception under `unless`; `\\b` may be what you want",
+        ),
+    ),
+    ">": ("atomic groups are not in the language", "write `(?:…)`: nothing goes back here"),
+    "P=": _BACK_REFERENCE,
+}
+"""By what follows `(?`."""
 
 
 class _Flags(msgspec.Struct, frozen=True):
@@ -177,8 +217,8 @@ class _Parser:
         self._at = 0
         self._depth = 0
 
-    def whole(self) -> Node:
-        node, _ = self._choice(_Flags())
+    def whole(self, flags: _Flags) -> Node:
+        node, _ = self._choice(flags)
         if self._at < len(self._pattern):
             raise PatternProblem("a `)` without its `(`", "escape it: `\\)`", self._at)
         return node
@@ -307,8 +347,9 @@ class _Parser:
             self._at = end + 1
             return flags
         rest = self._pattern[self._at :]
-        if rest.startswith(("=", "!", "<=", "<!")):
-            raise PatternProblem(*_LOOK_AROUND, at)
+        for mark, instead in _OTHER_GROUPS.items():
+            if rest.startswith(mark):
+                raise PatternProblem(*instead, at)
         letters, colon, _ = rest.partition(":")
         if not colon or letters.strip("imsU-"):
             raise PatternProblem("a kind of group that is not in the language", "write `(?:…)`", at)
