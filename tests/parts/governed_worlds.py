@@ -226,6 +226,8 @@ def drafts_with(draw: st.DrawFn, does: Does, hold: Document) -> Draft:
 
 
 TEXTS = st.lists(PIECES, min_size=1, max_size=6).map("".join)
+SEAMED = st.lists(st.sampled_from(("a1b", "a1", "aa1 b", "a 1a", "b", "1", "a ")), min_size=1, max_size=5).map("".join)
+"""Texts in which an edit leaves two halves side by side."""
 ENDS: tuple[End, ...] = (
     "done", "done", "done", "done", "no_terminator", "cut", "reset", "stalls", "error_event", "unavailable",
     "never_answers",
@@ -242,12 +244,18 @@ def _pieces(draw: st.DrawFn, text: str) -> list[str]:
 
 
 @st.composite
-def scripts(draw: st.DrawFn, *, ends: tuple[End, ...] = ENDS, channels: bool = True) -> Script:
-    """One answer of an upstream; `channels`: reasoning, tool calls and several choices too."""
+def scripts(
+    draw: st.DrawFn,
+    *,
+    ends: tuple[End, ...] = ENDS,
+    channels: bool = True,
+    texts: st.SearchStrategy[str] = TEXTS,
+) -> Script:
+    """One answer of an upstream that says one of `texts`; `channels`: reasoning, tool calls and several choices too."""
     kind = (
         draw(st.sampled_from(("text", "text", "text", "reasoning", "tool", "choices", "all"))) if channels else "text"
     )
-    text = ANSWER_MARK + draw(TEXTS) if draw(st.booleans()) else draw(TEXTS) + ANSWER_MARK
+    text = ANSWER_MARK + draw(texts) if draw(st.booleans()) else draw(texts) + ANSWER_MARK
     streams: list[list[Part]] = []
 
     def add(channel: Channel, choice: int, said: str) -> None:
