@@ -79,7 +79,8 @@ def whole(gateway: GatewayThread, name: str = "m", **members: Any) -> Seen:
             (choice,) = caller.chat.completions.create(**chat(name, **members)).choices
     except openai.APIError as error:
         return Seen(error=error, status=_status(error))
-    calls = tuple((call.function.name, call.function.arguments) for call in choice.message.tool_calls or ())
+    made = (call for call in choice.message.tool_calls or () if call.type == "function")
+    calls = tuple((call.function.name, call.function.arguments) for call in made)
     return Seen(text=choice.message.content or "", finish=choice.finish_reason, tool_calls=calls)
 
 

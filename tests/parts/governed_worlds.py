@@ -108,7 +108,7 @@ def watching(
     not said, and how it holds text."""
     pattern = draw(patterns())
     always = does is not None
-    acts: Does = does or draw(st.sampled_from(DOES))
+    acts: Does = draw(st.sampled_from(DOES)) if does is None else does
     hold = _held(draw, hold or draw(st.sampled_from(HOLDS)), timed=timed)
     document: Document = {
         "id": f"r{index}",
