@@ -25,8 +25,8 @@ WHOLE_TEXT: Final = (
 )
 """What `json` answers."""
 
-HOLD_TEXT: Final = "open"
-"""The only thing `hold` says."""
+HOLD_TEXT: Final = "open §§"
+"""The only thing `hold` says. Its end is the beginning of what one rule of the governed gateway waits for."""
 
 
 class Whole(msgspec.Struct, frozen=True):
