@@ -155,12 +155,15 @@ class Rulings:
             if before is not NOTHING:
                 self._noted.append(_Noted("stream", facts, before, index))
             return before, None
-        watching = {rule.name for rule in armed}
+        silent: frozenset[str] = frozenset()
+        if len(armed) < len(rules.rules):
+            watching = {rule.name for rule in armed}
+            silent = frozenset(rule.id for rule in rules.rules if rule.id not in watching)
         return before, Governor(
             rules,
             past=self._past(),
             retries_left=self.retries_left,
-            silent=frozenset(rule.id for rule in rules.rules if rule.id not in watching),
+            silent=silent,
             delivery=delivery,
             seen=seen,
         )

@@ -83,13 +83,19 @@ class _Wake(Deadline):
 
     def __init__(self, live: Live) -> None:
         super().__init__()
-        self._live = live
+        self._live: Live | None = live
         self.due_ns: int | None = None
         """What it is armed for, of the monotonic clock."""
 
     def expired(self, now: float) -> None:
         self.due_ns = None
-        self._live.woken()
+        if self._live is not None:
+            self._live.woken()
+
+    def forget(self) -> None:
+        """The call is over: the wheel, which may still hold this, holds nothing of it, and no cycle is left."""
+        self.at = NEVER
+        self._live = None
 
 
 class Live:
@@ -310,6 +316,9 @@ class Live:
 
     def _close(self, effect: Close) -> bool:
         receipt = effect.receipt
+        if self._wake is not None:
+            self._wake.forget()
+            self._wake = None
         if self._tape is not None and self._tape.closed():
             receipt = msgspec.structs.replace(receipt, captured=True)
         ended_at = receipt.started_at + receipt.timings.total_us
