@@ -89,12 +89,12 @@ def _verdict(holds: bool) -> Verdict:
 
 
 def _rules(results: Results) -> Iterator[Bar]:
-    """What rules take by themselves, and what they add to the time before the first byte of a slow stream."""
+    """What rules take by themselves, and what they add before the first byte where callers need not wait."""
     for one in results.rules:
         asked = f"{one.what}: at most {one.bar:g} {one.unit}"
         yield Bar(asked, f"{one.took:.2f} {one.unit}", _verdict(one.took <= one.bar))
-    asked = f"rules, before the first byte of a stream: at most {RULES_FIRST_TOKEN_MS_MAX:g} ms more"
-    governed, plain = results.first_byte_us(GOVERNED, "slow-100"), results.first_byte_us(WARDWRIGHT, "slow-100")
+    asked = f"rules, before the first byte (20 ms upstream, 8 callers): at most {RULES_FIRST_TOKEN_MS_MAX:g} ms more"
+    governed, plain = results.first_byte_us(GOVERNED, "latency-8"), results.first_byte_us(WARDWRIGHT, "latency-8")
     if governed is None or plain is None:
         yield Bar(asked, "-", "not measured")
     else:
