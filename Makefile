@@ -23,7 +23,7 @@ help: ## this page
 
 #: Start
 
-demo: $(VENV)/demo.stamp ## set up, run calls through an alloy with a failing member, show the receipt, stop
+demo: $(VENV)/demo.stamp ## set up, run calls through a failing model and under a rule, show receipts, stop
 	@$(BIN)/python -m wardwright demo $(DEMO_OPTIONS)
 
 serve: $(VENV)/demo.stamp ## set up and serve the contracts in examples/ on 127.0.0.1:8787

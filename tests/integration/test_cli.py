@@ -58,7 +58,7 @@ def gateways_in(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demonstration_shows_both_calls_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_demonstration_shows_its_calls_and_leaves_nothing(tmp_path: Path) -> None:
     ended = wardwright(tmp_path, "demo")
     assert (ended.returncode, ended.stderr) == (Exit.OK, "")
     for shown in (
@@ -67,10 +67,15 @@ def test_the_demonstration_shows_both_calls_and_leaves_nothing(tmp_path: Path) -
         "swift failed: overloaded (HTTP 503) -> steady answered",
         "(whole)",
         "An empty list and a list of one item",
-        "2 of 2 route decisions came out the same",
+        "client = NewClient(token)",
+        "coder stopped by a rule -> coder answered",
+        "deprecated-api/old-client: retry with reminder; found at 36-46 of the text, nothing released",
+        "the stream never held OldClient",
+        "3 of 3 route decisions came out the same",
         "verify  intact",
     ):
         assert shown in ended.stdout
+    assert "OldClient(" not in ended.stdout
     assert list(tmp_path.iterdir()) == []
     assert gateways_in(tmp_path) == []
 
@@ -86,8 +91,9 @@ def test_a_demonstration_that_is_ended_early_takes_its_gateway_along(tmp_path: P
 
 def test_the_demonstration_is_one_document_where_one_is_asked_for(tmp_path: Path) -> None:
     shown = json.loads(wardwright(tmp_path, "demo", "--json").stdout)
-    assert [receipt["status"] for receipt in shown["receipts"]] == ["completed", "completed"]
-    assert [replay["verdict"] for replay in shown["replays"]] == ["reproduced", "reproduced"]
+    assert [receipt["status"] for receipt in shown["receipts"]] == ["completed"] * 3
+    assert [replay["verdict"] for replay in shown["replays"]] == ["reproduced"] * 3
+    assert shown["receipts"][2]["policy"][0]["caught"][0]["action"] == "retry"
     assert shown["verification"]["verdict"] == "intact"
 
 

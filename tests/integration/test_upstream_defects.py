@@ -30,6 +30,14 @@ held streams (1–8, 16–26) come with them.
 | 15 | an unknown target answers cheerfully from a mock | \
 `test_a_target_at_an_unknown_provider_is_refused_and_never_played`, `test_a_double_is_told_from_a_real_upstream`, \
 `unit/routing/test_graph::test_a_target_that_no_contract_declares_is_refused_and_never_replaced` |
+| 18 | the first tool call of a conversation stands for all, and parallel calls are ignored | \
+`unit/calls/test_tool_facts::test_the_latest_step_is_told_and_not_the_first`, \
+`unit/calls/test_tool_facts::test_every_parallel_call_is_told`, \
+`unit/calls/test_tool_facts::test_a_call_of_long_ago_holds_nothing_after_an_answer_without_calls` |
+| 19 | using a tool again counts as a loop | \
+`test_recipes::test_two_times_other_arguments_and_other_results_are_no_loop`, \
+`unit/calls/test_tool_facts::test_the_same_tool_with_other_arguments_is_no_repetition`, \
+`unit/calls/test_tool_facts::test_the_same_call_with_another_result_is_no_repetition` |
 | 27 | refusals carry a made-up assistant message and constant usage | \
 `test_a_refusal_is_an_error_and_holds_no_answer`, \
 `unit/calls/test_machine::test_a_stream_that_ends_without_its_end_is_broken_never_stopped` |

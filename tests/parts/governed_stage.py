@@ -31,6 +31,7 @@ from wardwright.dialects.exchange import Failure
 from wardwright.dialects.openai_request import decode_chat, survey
 from wardwright.kernel.canonical import encode
 from wardwright.kernel.errors import WardwrightError
+from wardwright.routing.draw import Keyed
 from wardwright.routing.graph import resolve
 from wardwright.routing.plan import Plan, RouteFacts
 from wardwright.routing.planner import plan
@@ -50,6 +51,7 @@ ANSWER_MARK: Final = "kqzjw"
 BODY: Final = msgspec.json.encode(
     {"model": "coding", "messages": [{"role": "user", "content": f"Do it, {ASKED_MARK}."}], "metadata": {"k": "v"}}
 )
+NOW_US: Final = 1_700_000_000_000_000
 STEPS_MAX: Final = 4000
 
 
@@ -167,9 +169,11 @@ def play(
     steps_ms: Sequence[int] = (1,),
     meddling: Mapping[int, Meddling] | None = None,
     drain: bool = False,
+    continues: bool = False,
 ) -> Played:
-    """Play a call to its end. `meddling` says what else happens, by the number of the step it comes before."""
-    stage = _Stage(here, scripts, stream=stream, drain=drain)
+    """Play a call to its end. `meddling` says what else happens, by the number of the step it comes before;
+    `continues`: the providers go on from the beginning of an answer."""
+    stage = _Stage(here, scripts, stream=stream, drain=drain, continues=continues)
     for number in range(STEPS_MAX):
         if stage.machine.closed:
             break
@@ -183,11 +187,12 @@ def play(
 
 
 class _Stage:
-    def __init__(self, here: World, scripts: Sequence[Script], *, stream: bool, drain: bool) -> None:
+    def __init__(self, here: World, scripts: Sequence[Script], *, stream: bool, drain: bool, continues: bool) -> None:
         self.effects: list[Effect] = []
         self.now_ns = 0
         self.played: list[Script] = []
         self._drain = drain
+        self._continues = continues
         self._exchange: Iterator[tuple[str, bytes]] | None = None
         self._route = resolve("coding", {"coding": here.model})
         self._scripts = scripts
@@ -202,10 +207,10 @@ class _Stage:
                 request=rc.Request(model="coding", stream=stream),
                 retry_of=None,
                 simulation=False,
-                started_at=1_700_000_000_000_000,
+                started_at=NOW_US,
             )
         )
-        _, head = decode_chat(BODY)
+        members, head = decode_chat(BODY)
         asked = Asked(
             bytes=len(BODY),
             caller=rc.Caller(),
@@ -214,14 +219,16 @@ class _Stage:
             head=head,
             hops=0,
             input_tokens=12,
+            messages=members["messages"],
             model="coding",
             retries=0,
+            secret=Keyed(b"a key of the stage".ljust(32)),
         )
         rulings = Rulings(here.governance, asked)
         facts = RouteFacts(input_tokens=12, output_tokens=64)
-        rulings.request()
+        rulings.request(NOW_US)
         planned = plan(self._route, facts)
-        rulings.route(planned, facts)
+        rulings.route(planned, facts, NOW_US)
         self.carry(
             self.machine.decided(
                 here.contract, "cascade", facts, planned, self._terms(planned), self.now_ns, rulings=rulings
@@ -229,7 +236,7 @@ class _Stage:
         )
 
     def _terms(self, planned: Plan) -> tuple[Terms, ...]:
-        every = call_stage.terms(2, drain=self._drain)
+        every = call_stage.terms(2, drain=self._drain, continues=self._continues)
         return tuple(every[int(attempt.target[1:])] for attempt in planned.attempts)
 
     def carry(self, effects: Sequence[Effect]) -> None:

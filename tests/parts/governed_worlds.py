@@ -218,6 +218,19 @@ def drafts_with_a_seam(draw: st.DrawFn) -> Draft:
 
 
 @st.composite
+def drafts_that_go_on(draw: st.DrawFn) -> Draft:
+    """A policy whose first rule has the model go on where a part of its answer has left, and others beside it."""
+    goes_on = draw(watching(0, timed=False, does="retry", hold={"mode": "exact"}))
+    reminder: Document = {"text": REMINDER, "max": 2, "after_release": "continue"}
+    document = goes_on.document | {"then": [{"retry_with_reminder": reminder}], "on": ["text"]}
+    document.pop("after_retries", None)
+    document.pop("enforce", None)
+    others = [draw(watching(index, timed=False)) for index in range(1, draw(st.integers(1, 3)))]
+    stream = (goes_on._replace(document=document), *others)
+    return Draft((*(one.document for one in stream), *BESIDE), stream)
+
+
+@st.composite
 def drafts_with(draw: st.DrawFn, does: Does, hold: Document) -> Draft:
     """A policy with a rule that does this and holds so, and others beside it."""
     others = (draw(watching(index, timed=False)) for index in range(1, draw(st.integers(1, 3))))

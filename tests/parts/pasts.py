@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wardwright.contracts.policy import AGE_S_MAX, Machine, MachineState, State, Transition, Window
-from wardwright.limits.events import Asking, CallEvents, Event, Kept, Scopes, Unavailable
+from wardwright.limits.events import Asking, CallEvents, Earned, Kept, Scopes, Unavailable
 from wardwright.limits.history import History
 
 POLICY = "p"
@@ -58,7 +58,7 @@ def call(
     kept = tuple(sorted((fields or {}).items()))
     when = NOW_US + at * SECOND_US
     return CallEvents(
-        events=tuple(Event(at=when, attempt=attempt, fields=kept, label=label) for label in labels),
+        events=tuple(Earned(at=when, attempt=attempt, fields=kept, label=label) for label in labels),
         policies=policies,
         receipt=f"rcp_{receipt:06d}",
         scopes=Scopes(**whose),  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ _VOLATILE: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<instant>"),
     (re.compile(r'("(?:[a-z]+_)?at": )\d{16}'), r'\1"<instant>"'),
     (re.compile(r"\b\d+(?:\.\d+)? (?:µs|ms)\b|\b\d+\.\d\d s\b"), "<time>"),
-    (re.compile(r'("[a-z_]+_us": )\d+'), r'\1"<time>"'),
+    (re.compile(r'("[a-z0-9_]+_us": )\d+'), r'\1"<time>"'),
     (re.compile(r" *[▏▎▍▌▋▊▉█]+ *"), " <bar> "),
     (re.compile(r"\b(head|seq \d+,) [0-9a-f]{12}\b"), r"\1 <id>"),
     (re.compile(r'("(?:head|id|prev)": )"[0-9a-f]{64}"'), r'\1"<id>"'),

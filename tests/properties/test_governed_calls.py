@@ -16,13 +16,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parts.governed_stage import ANSWER_MARK, ASKED_MARK, STEPS_MAX, Channel, Document, Meddling, Played, Script, play
-from parts.governed_worlds import SEAMED, Case, Does, Draft, drafts, drafts_with, drafts_with_a_seam, made, scripts
+from parts.governed_worlds import (
+    SEAMED,
+    Case,
+    Does,
+    Draft,
+    drafts,
+    drafts_that_go_on,
+    drafts_with,
+    drafts_with_a_seam,
+    made,
+    scripts,
+)
 from parts.whole_text import Meaning, Verdict, judge
 from wardwright.calls import receipt as rc
 from wardwright.calls.machine import Answer, Break, Close, Finish, Open, Refuse, Release, Replan
 from wardwright.calls.machine import Start as Begun
 from wardwright.calls.ruling import Ruling
-from wardwright.calls.rulings import retrying
+from wardwright.calls.rulings import Again, retrying
 from wardwright.contracts import policy as c
 from wardwright.kernel.canonical import require
 from wardwright.rehearsal.replay import replay
@@ -363,6 +374,44 @@ def test_whenever_clients_leave_clocks_strike_or_time_passes_calls_stay_within_t
         "failed after release",
     }  # fmt: skip
     assert {name for name in needed if seen[name] < 3} == set()
+
+
+def test_answers_that_go_on_are_what_the_rules_allow_on_the_text_that_the_client_has() -> None:
+    """However often it was given up in the middle: no character is lost, doubled or changed after it was seen."""
+    seen: Counter[str] = Counter()
+    texts = scripts(ends=("done",), channels=False)
+
+    @settings(max_examples=2 * EXAMPLES)
+    @given(drafts_that_go_on(), st.lists(texts, min_size=2, max_size=4))
+    def property_holds(draft: Draft, said: list[Script]) -> None:
+        case = made(draft)
+        if case is None:
+            return
+        for first in range(CALLS):
+            turned = said[first % len(said) :] + said[: first % len(said)]
+            played = play(case.world, turned, stream=True, continues=True)
+            receipt, heard = played.receipt, played.heard.said.get(("text", 0), "")
+            hold_to_budgets(case, played)
+            hold_receipt(case, receipt)
+            assert receipt.client.text_chars == len(heard)
+            assert played.heard.terminated == (receipt.status == "completed")
+            prefixes = [one.prefix for one in agains(played) if one.prefix]
+            assert all(heard.startswith(prefix) for prefix in prefixes)
+            seen["went on"] += bool(prefixes)
+            if prefixes and receipt.status == "completed":
+                seen["went on to the end"] += 1
+                if case.plain:
+                    last = played.scripts[-1]
+                    actions = actions_of(case, receipt, len(receipt.attempts) - 1)
+                    whole = judge(prefixes[-1] + last.said("text", 0), case.meanings("text", actions))
+                    assert (heard, whole.stop) == (whole.released, ())
+
+    property_holds()
+    assert min(seen["went on"], seen["went on to the end"]) >= 10
+
+
+def agains(played: Played) -> list[Again]:
+    return [effect.again for effect in played.effects if isinstance(effect, Replan)]
 
 
 def test_a_wake_before_its_time_changes_nothing() -> None:

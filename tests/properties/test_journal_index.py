@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wardwright.journal.entry import Entry, Record
 from wardwright.journal.life import CLOSED, OPENED
 from wardwright.journal.rows import Row, columns_of, row_of, value_of
-from wardwright.journal.store import ChainKey, Where
+from wardwright.journal.store import Asking, ChainKey, Total, Where
 from wardwright.storage.index import SqliteIndex
 from wardwright.testing.determinism import HandClock
 from wardwright.testing.hand_loop import HandLoop
@@ -136,6 +136,43 @@ def test_questions_are_answered_as_by_looking_at_every_call(calls: list[Call], w
             if cursor is None:
                 break
         assert found == wanted
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(CALL, max_size=25, unique_by=lambda call: call.receipt),
+    st.lists(WHERE, max_size=2),
+    st.sampled_from(["model", "session", "stream"]),
+    st.integers(1, 100),
+)
+def test_groups_are_what_adding_up_every_call_gives(
+    calls: list[Call], where: list[Where], by: str, percent: int
+) -> None:
+    store = MemoryStore()
+    asking = Asking(
+        by=by, counted=Where("stream", "eq", 1), percents=(percent,), ranked="tokens", sums=("tokens", "started_at")
+    )
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        opened_index(Path(directory) / "index.sqlite", store, 500) as index,
+    ):
+        played(store, index, [("close", call) for call in calls])
+        totals = index.totals(asking, tuple(where))
+    groups: dict[str | int | None, list[Call]] = {}
+    for call in calls:
+        if all(meets(call, one) for one in where):
+            groups.setdefault(getattr(call, by), []).append(call)
+    assert {one.value: one for one in totals.groups} == {
+        value: Total(
+            counted=sum(call.stream for call in group),
+            ranks=(sorted(call.tokens for call in group)[-(-len(group) * percent // 100) - 1],),
+            rows=len(group),
+            sums=(sum(call.tokens for call in group), sum(call.started_at for call in group)),
+            value=value,
+        )
+        for value, group in groups.items()
+    }
+    assert [one.rows for one in totals.groups] == sorted((len(group) for group in groups.values()), reverse=True)
 
 
 def meets(call: Call, where: Where) -> bool:

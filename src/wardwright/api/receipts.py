@@ -7,7 +7,7 @@ Rule 2: the filters are the members of `Summary`. Each has the seed's name besid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
@@ -49,7 +49,7 @@ _MODEL_NAMES: Final = frozenset({"model", "model_id"})
 """Filters that take a name with or without its prefix."""
 
 _BOUNDS: Final = {"min": "at least", "max": "at most"}
-_BOOLEANS: Final = frozenset({"canary", "fallback", "simulation", "stream"})
+BOOLEANS: Final = frozenset({"canary", "fallback", "simulation", "stream"})
 
 
 class Receipts(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +108,7 @@ class Full(msgspec.Struct, frozen=True, kw_only=True):
 
 async def list_receipts(ask: Ask[None]) -> Receipts:
     limit = ask.query.integer("limit") or LIMIT_DEFAULT
-    where = (*_visible(ask.caller), *_conditions(ask.query))
+    where = (*visible(ask.caller), *conditions(ask.query, besides=("limit", "cursor")))
     index = ask.front.index
     page = await run_in_threadpool(index.query, where, limit=limit, cursor=ask.query.text("cursor"))
     rows = tuple(value_of(row, rc.Summary) for row in page.rows)
@@ -123,7 +123,7 @@ async def readable(ask: Ask[None]) -> Full:
     """What the journal holds about the call in the path. Raises `receipt_not_found` where the caller may not read it,
     `scope_missing`."""
     id_ = ask.path["id"]
-    _visible(ask.caller)
+    visible(ask.caller)
     full = await _found(ask.front, ask.caller, id_)
     if full is None:
         raise WardwrightError("receipt_not_found", f"no receipt `{id_}` is yours to read")
@@ -155,7 +155,7 @@ async def _found(front: Front, caller: Caller, id_: str) -> Full | None:
 # Who sees what
 
 
-def _visible(caller: Caller) -> tuple[Where, ...]:
+def visible(caller: Caller) -> tuple[Where, ...]:
     """The conditions that keep foreign receipts out. Raises `scope_missing`."""
     match caller:
         case Admin():
@@ -239,7 +239,7 @@ def _parameters() -> tuple[Parameter, ...]:
     for column in columns_of(rc.Summary):
         name = column.name
         means = docs.get(name, "")
-        if name in _BOOLEANS:
+        if name in BOOLEANS:
             found.append(Parameter(name=name, means=means, form="boolean"))
         elif column.type == "text":
             found.append(Parameter(name=name, means=means))
@@ -269,10 +269,11 @@ PARAMETERS: Final = _parameters()
 _COLUMNS: Final = frozenset(column.name for column in columns_of(rc.Summary))
 
 
-def _conditions(query: Query) -> tuple[Where, ...]:
+def conditions(query: Query, *, besides: Collection[str]) -> tuple[Where, ...]:
+    """What the filters of a query ask for; `besides` are its parameters that are none."""
     found: list[Where] = []
     for name, value in query.items():
-        if name not in ("limit", "cursor"):
+        if name not in besides:
             found.extend(_condition(name, value))
     return tuple(found)
 

@@ -19,6 +19,7 @@ from wardwright.api import (
     metrics,
     models,
     openapi,
+    outcomes,
     providers,
     receipts,
     reload,
@@ -39,18 +40,24 @@ async def show_document(ask: Ask[None]) -> Document:
 
 _VERSION: Final = "A version's digest, the first six or more hex characters of it, or its label."
 
+_CALL_CODES: Final = (
+    "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
+    "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
+    "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
+    "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
+    "headers_too_large",
+    "policy_blocked", "policy_indeterminate", "budget_exceeded", "budget_unclaimed", "alert_sink_full",
+    "approval_required", "approval_denied", "approval_expired", "approval_mismatch", "approval_not_found",
+    "approval_spent", "approvals_full",
+)  # fmt: skip
+"""Why a call may be refused, or fail."""
+
 AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
     Operation(
         access="serving",
         answer=edge_words.ChatCompletion,
         body=ChatHead,
-        codes=(
-            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
-            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
-            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
-            "headers_too_large",
-        ),
+        codes=_CALL_CODES,
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
         handler=edge_words.at_the_edge,
@@ -63,13 +70,7 @@ AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
         access="serving",
         answer=edge_words.Embeddings,
         body=EmbeddingsHead,
-        codes=(
-            "model_not_found", "model_not_allowed", "context_length_exceeded", "unsupported_capability",
-            "too_many_hops", "invalid_header", "route_refused", "upstream_failed", "upstream_timeout",
-            "upstream_rate_limited", "upstream_credentials", "upstream_rejected", "upstream_unavailable",
-            "overloaded", "journal_unavailable", "deadline_exceeded", "scope_missing", "request_timeout",
-            "headers_too_large",
-        ),
+        codes=_CALL_CODES,
         description="Members that are not listed reach the upstream as they came.",
         group="calls",
         handler=edge_words.at_the_edge,
@@ -154,6 +155,20 @@ OPERATIONS: Final[tuple[AnyOperation, ...]] = (
         path="/v1/receipts",
         query=receipts.PARAMETERS,
         summary="Find receipts",
+    ),
+    Operation(
+        access="serving",
+        answer=outcomes.Outcomes,
+        body=NoneType,
+        codes=("scope_missing",),
+        description="Counts, shares, cost, tokens and latencies of the calls that meet the filters, by what they have "
+        "in common, such as the variant of a prompt experiment. Who sees which calls is as in the list.",
+        group="receipts",
+        handler=outcomes.group_receipts,
+        method="GET",
+        path="/v1/receipts/groups",
+        query=outcomes.GROUP_PARAMETERS,
+        summary="Group receipts by one of their members",
     ),
     Operation(
         access="serving",

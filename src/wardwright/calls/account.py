@@ -62,20 +62,21 @@ class Account:
         self.refusal = outcome
         return outcome
 
-    def settle(self, receipt: rc.Receipt, at_us: int) -> tuple[Charge, ...]:
-        """The call is over: what it used takes the place of what was reserved."""
+    def settle(self, receipt: rc.Receipt, at_us: int) -> tuple[tuple[Charge, ...], int]:
+        """The call is over: what it used takes the place of what was reserved. Its charges, and where it stands among
+        the calls that were counted."""
         first, *others = self._reserved or (None,)
         self._reserved = []
         for one in others:
             if one is not None:
                 self._budgets.release(one, at_us)
         if first is None:
-            return ()
+            return (), 0
         if receipt.simulation or not receipt.attempts:
             self._budgets.release(first, at_us)
-            return ()
+            return (), 0
         actual = used(receipt.usage, receipt.cost_nano_usd, receipt.timings.total_us)
-        return self._budgets.settle(first, actual, at_us)
+        return self._budgets.settle(first, actual, at_us), self._budgets.order
 
     def after(self, charges: tuple[Charge, ...], now_us: int, reads: Container[str]) -> Facts:
         """What rules read after the call."""

@@ -14,7 +14,7 @@ from wardwright.calls.phases import PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
-from wardwright.contracts.policy import ActionName, Alert, PolicyContract
+from wardwright.contracts.policy import ActionName, Alert, PolicyContract, RetryWithReminder, State
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Limit, limits_of
@@ -23,6 +23,7 @@ from wardwright.policy.compiler import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
 from wardwright.policy.decision import Retrying
 from wardwright.policy.loading import load
+from wardwright.policy.reminders import reminded
 from wardwright.streams.lowering import lower
 from wardwright.streams.rule import StreamRule
 from wardwright.streams.ruleset import RETRIES_MAX, RuleSet, problems
@@ -53,6 +54,8 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     documents: Mapping[str, PolicyContract]
     """The policies by name."""
     policy: Policy
+    remembers: Mapping[str, tuple[str, State]]
+    """Rules whose reminders a session hears once or seldom: their policies, and what they count."""
     stream: RuleSet | None
     """The rules that search answers while they are written; None: there are none."""
     waits: bool
@@ -62,6 +65,18 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     def reads_answers(self) -> bool:
         """Answers must be taken apart into events: some rule looks at them."""
         return bool(self.stream or self.policy.of("stream") or self.policy.of("output"))
+
+    @property
+    def keeps_answers(self) -> bool:
+        """What an answer says must be at hand when it ends: rules judge it whole, or have a model go on with it."""
+        actions = (action for rule in self.policy.of("stream") for action in rule.rule.then)
+        onward = any(isinstance(one, RetryWithReminder) and one.after_release == "continue" for one in actions)
+        return onward or bool(self.policy.of("output"))
+
+    @property
+    def looks_back(self) -> bool:
+        """Its rules read or make a past."""
+        return bool(self.policy.recalled or self.policy.keeps)
 
     @property
     def switches(self) -> tuple[str, ...]:
@@ -81,7 +96,7 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     found = tuple(documents)
     if not found:
         return None
-    policy = load(found, PHASES, enforceable=ENFORCEABLE, measures=frozenset())
+    policy = load(found, PHASES, enforceable=ENFORCEABLE)
     by_name = {rule.name: rule for rule in policy.every()}
     lowered = lower(policy.searching(STREAM.name))
     errors = [*_unkept(by_name, lowered), *_endless(policy)]
@@ -96,6 +111,9 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
         limits=limits_of(policy.budgets),
         documents={one.value.name: one.value for one in found},
         policy=policy,
+        remembers={
+            name: (rule.policy, state) for name, rule in by_name.items() if (state := reminded(rule.rule)) is not None
+        },
         stream=RuleSet(lowered) if lowered else None,
         waits=any(_waits(rule) for rule in policy.of("output")),
     )

@@ -135,6 +135,7 @@ Effect: TypeAlias = Start | Cancel | Replan | Settle | Open | Begin | Release | 
 _CANCEL: Final = Cancel()
 _BEGIN: Final = Begin()
 _FINISH: Final = Finish()
+_UNHEARD: Final = (0, 0, 0, 0, 0)
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
 
@@ -159,7 +160,7 @@ class Machine:
         self._first_facts: RouteFacts | None = None
         self._running = False
         self._plan: Plan | None = None
-        self._replans: list[rc.Replanned] = []
+        self._replans: tuple[rc.Replanned, ...] = ()
         self._node_type: str | None = None
         self._rulings: Rulings | None = None
         self._terms: tuple[Terms, ...] = ()
@@ -180,7 +181,7 @@ class Machine:
         self._usage_source: rc.UsageSource = "none"
         self._tried: list[rc.Tried] = []
         self._deadline_ns: int | None = None
-        self._heard = (0, 0, 0, 0, 0)
+        self._heard = _UNHEARD
         """What the client was told before the attempt that goes on from there."""
         self._renderer: Renderer | None = None
         """What wrote that."""
@@ -245,15 +246,10 @@ class Machine:
         fails closed."""
         if self.closed:
             return _NOTHING
-        self._replans.append(
-            rc.Replanned(
-                after=len(self._tried),
-                facts=facts,
-                kept_chars=len(again.kept),
-                plan=plan,
-                reminders=again.reminders,
-            )
+        replanned = rc.Replanned(
+            after=len(self._tried), facts=facts, kept_chars=len(again.kept), plan=plan, reminders=again.reminders
         )
+        self._replans = (*self._replans, replanned)
         if refusal is None and plan.refusal is not None:
             refusal = WardwrightError(plan.refusal.code, plan.refusal.message)
         if refusal is not None:
@@ -277,8 +273,7 @@ class Machine:
         if 200 <= status < 300:
             accepted, terms = self.accepted, run.terms
             stream, include_usage = accepted.request.stream, accepted.include_usage
-            if self.judges:
-                assert self._rulings is not None
+            if self._rulings is not None and self.judges:
                 renderer = self._renderer or terms.voice.renderer(
                     accepted.identity, stream=stream, include_usage=include_usage, target=terms.mark
                 )
@@ -286,6 +281,7 @@ class Machine:
                     terms.voice.decoder(headers, streamed=True),
                     run.governor,
                     renderer,
+                    keeps=self._rulings.governance.keeps_answers,
                     now_ns=now_ns,
                     prefix=self.prefix,
                     waits=self._rulings.governance.waits,
@@ -422,12 +418,11 @@ class Machine:
     def _start(self, index: int, now_ns: int) -> tuple[Effect, ...]:
         assert self._plan is not None
         planned, terms = self._plan.attempts[index], self._terms[index]
-        if self.judges:
-            assert self._rulings is not None
+        if self._rulings is not None and self.judges:
             waits = self._rulings.governance.waits or not self.accepted.request.stream
             delivery: Delivery = "whole" if waits else "live"
             before, governor = self._rulings.attempt(
-                len(self._tried), planned, delivery=delivery, seen=bool(self.prefix)
+                len(self._tried), planned, self._us(now_ns), delivery=delivery, seen=bool(self.prefix)
             )
             if before.effect == "block":
                 return self._refuse("blocked" if self._tried else "refused", refusals.blocked(before), now_ns)
@@ -518,31 +513,31 @@ class Machine:
             return (*self._passed(out, now_ns), *self._broken(answer.broken, now_ns))
         rulings, index = self._rulings, len(self._tried)
         assert rulings is not None
-        self._rule_on_stream()
-        decision = rulings.output(index, answer)
+        self._rule_on_stream(now_ns)
+        decision = rulings.output(index, answer, self._us(now_ns))
         match decision.effect:
             case "block":
                 return self._give_up_whole(refusals.blocked(decision), now_ns)
             case "retry" | "retry_with_reminder" | "reroute" if self._released:
                 return self._give_up_whole(refusals.too_late(decision), now_ns)
             case "retry" | "retry_with_reminder" | "reroute":
-                again = rulings.again_after(decision, answer)
+                again = rulings.again_after(decision, answer, self._us(now_ns))
                 return (*self._end_stopped(now_ns, whole=True), *self._again(again, now_ns))
             case _:
                 return self._completed(out, now_ns)
 
     def _stopped(self, stop: Abort | Retry, now_ns: int, *, whole: bool) -> tuple[Effect, ...]:
         """A rule gave up the attempt. `whole`: its upstream had said all."""
-        decision = self._rule_on_stream()
+        decision = self._rule_on_stream(now_ns)
         ended = self._end_stopped(now_ns, whole=whole)
         assert self._rulings is not None
         if isinstance(stop, Retry):
-            return (*ended, *self._again(self._rulings.again(stop), now_ns))
+            return (*ended, *self._again(self._rulings.again(stop, self._us(now_ns)), now_ns))
         if self._left:
             return (*ended, self._close_left(now_ns, "drained" if whole else "cancelled"))
         run = self._run
         if run is not None and run.answer is not None and run.terms.continues:
-            again = self._rulings.onward(stop, run.planned, run.answer)
+            again = self._rulings.onward(stop, run.planned, run.answer, self._us(now_ns))
             if again is not None:
                 self.prefix, self._renderer, self._heard = again.prefix, run.answer.renderer, self._counts()
                 return (*ended, Replan(again))
@@ -562,13 +557,13 @@ class Machine:
         """Another attempt, unless nobody waits for it."""
         return (self._close_left(now_ns, "cancelled"),) if self._left else (Replan(again),)
 
-    def _rule_on_stream(self) -> Decision:
+    def _rule_on_stream(self, now_ns: int) -> Decision:
         """What the stream rules decided over the attempt that runs; once an attempt."""
         run, rulings = self._run, self._rulings
         if run is None or run.answer is None or rulings is None:
             return NOTHING
         if run.streamed is None:
-            run.streamed = rulings.streamed(len(self._tried), run.before, run.answer)
+            run.streamed = rulings.streamed(len(self._tried), run.before, run.answer, self._us(now_ns))
         return run.streamed
 
     # Failures
@@ -614,6 +609,10 @@ class Machine:
             Refuse(error, retry_after_s),
         )
 
+    def _us(self, now_ns: int) -> int:
+        """An instant of the monotonic clock in µs since the epoch."""
+        return self.accepted.started_at + (now_ns - self.accepted.now_ns) // 1000
+
     # -- the record --------------------------------------------------------------------------------------------------
 
     def _end_attempt(
@@ -628,7 +627,7 @@ class Machine:
         run = self._run
         if run is None or not self._running:
             return
-        self._rule_on_stream()
+        self._rule_on_stream(now_ns)
         self._running = False
         tried = run.ended(
             now_ns,
@@ -650,6 +649,8 @@ class Machine:
         if tally is None:
             return self._heard
         heard = self._heard
+        if heard is _UNHEARD:
+            return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
         return (
             heard[0] + tally.argument_chars,
             heard[1] + tally.events,
@@ -703,7 +704,7 @@ class Machine:
                     node_type=self._node_type,
                     plan=self._first,
                     receipt=accepted.receipt,
-                    replans=tuple(self._replans),
+                    replans=self._replans,
                     request=accepted.request,
                     retry_of=accepted.retry_of,
                     selected=selected,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from wardwright.calls.receipt import Caller, Sourced
-from wardwright.contracts.policy import Machine
+from wardwright.contracts.policy import Machine, State
 from wardwright.kernel import canonical
 from wardwright.limits.events import Asking, CallEvents, Kept, Scopes, Unavailable
 from wardwright.limits.history import History
@@ -128,6 +128,11 @@ class Memory:
             if earned is not self.call:
                 self.call = earned
                 self._history.reserve(earned)
+
+    def count(self, policy: str, state: State, now_us: int) -> int:
+        """What a counting state of a policy measures; 0 where that cannot be told."""
+        found = self._history.read(policy, state, Asking(call=self.call, now_us=now_us))
+        return int(found) if isinstance(found, int) else 0
 
     def constraints(self) -> tuple[tuple[str, ...], ...]:
         """Allow-lists over targets that the states of machines impose; all must admit a target."""

@@ -13,13 +13,16 @@ from typing import Final
 import msgspec
 
 from wardwright.calls.receipt import Caller, Sourced
+from wardwright.calls.tool_facts import TOOL_FACTS, ToolUse, Unread
 from wardwright.dialects.openai_request import ChatHead, EmbeddingsHead, Survey, capabilities_of, text_of
 from wardwright.policy.phases import Fact, Facts
+from wardwright.routing.draw import Keyed
 
 METADATA: Final = "metadata."
 
 _SYSTEM: Final = ("system", "developer")
 _TOOL: Final = ("tool", "function")
+_NO_MESSAGES: Final = msgspec.Raw(b"[]")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +38,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     hops: int
     input_tokens: int
     """Estimated, tools counted."""
+    messages: msgspec.Raw | None
+    """As the client sent them. None: an embeddings request."""
     model: str
     """The contract's name."""
     retries: int
+    secret: Keyed
+    """The tenant's: what stands in receipts for words that could be guessed is keyed with it."""
 
 
 class _Function(msgspec.Struct):
@@ -58,16 +65,25 @@ def request_facts(asked: Asked, reads: Iterable[str]) -> Facts:
     known: dict[str, Fact] = {}
     unavailable: dict[str, str] = {}
     special = _OF_EMBEDDINGS if asked.found is None else {}
+    tools: ToolUse | None = None
     for name in reads:
         source = special.get(name) or SOURCES.get(name)
         try:
-            if source is not None:
+            if name in TOOL_FACTS:
+                tools = tools or _tool_use(asked)
+                known[name] = TOOL_FACTS[name](tools)
+            elif source is not None:
                 known[name] = source(asked)
             elif name.startswith(METADATA):
                 known[name] = _metadata(asked, name.removeprefix(METADATA))
-        except Unknown as unknown:
+        except (Unknown, Unread) as unknown:
             unavailable[name] = str(unknown)
     return Facts(known, unavailable)
+
+
+def _tool_use(asked: Asked) -> ToolUse:
+    """Of an embeddings request: none. Raises Unread."""
+    return ToolUse(_NO_MESSAGES if asked.messages is None else asked.messages, asked.secret)
 
 
 def _metadata(asked: Asked, name: str) -> str | None:
@@ -163,7 +179,7 @@ SOURCES: Final[dict[str, Callable[[Asked], Fact]]] = {
     "text.assistant": _said("assistant"),
     "text.tool": _said(*_TOOL),
 }
-"""Every field of the phase but the open family of `metadata`."""
+"""Every field of the phase but those of TOOL_FACTS and the open family of `metadata`."""
 
 _OF_EMBEDDINGS: Final[dict[str, Callable[[Asked], Fact]]] = {
     "request.stream": lambda _: False,

@@ -18,6 +18,7 @@ from wardwright.calls.ruling import Ruling
 from wardwright.journal import life
 from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_record import Charge, Refused
+from wardwright.limits.events import CallEvents
 from wardwright.routing.plan import Plan, RouteFacts
 
 FORMAT: Final = 1
@@ -230,6 +231,19 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
+class Alerted(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert that the call raised."""
+
+    outcome: Literal["queued", "duplicate", "dead_lettered", "dropped", "refused"]
+    """What became of it when it was raised; `wardwright alert list` tells how its delivery went."""
+    phase: str
+    """In which its rule decided."""
+    rule: str
+    """`policy/rule`."""
+    sink: str
+    """Where it goes."""
+
+
 class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The route decided anew, for an attempt that a rule asked for."""
 
@@ -248,8 +262,14 @@ class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `data` of `call.closed`."""
 
+    alerts: tuple[Alerted, ...] = ()
+    """What rules told somebody."""
+    approval: str | None = None
+    """The approval that the call used up."""
     attempts: tuple[Tried, ...] = ()
     """Every attempt that was started, in order."""
+    budget_order: int = 0
+    """Where the call stands among those that budgets counted; 0: they did not."""
     budget_refused: Refused | None = None
     """The budget that had no room for the call, or for another attempt of it."""
     budgets: tuple[Charge, ...] = ()
@@ -275,6 +295,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the route decision saw; unset where the call ended before it."""
     format: int = FORMAT
     """The version of this schema."""
+    history: CallEvents | None = None
+    """What the call added to the past that rules read; unset where it added nothing."""
     node_type: str | None = None
     """The kind of the route's root: dispatcher, cascade, alloy, alias, guard, target."""
     plan: Plan | None = None

@@ -13,30 +13,31 @@ import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.account import Account
+from wardwright.calls.answer_rulings import before_attempt, left_of, retrying, ruled_stream, within_budget
 from wardwright.calls.facts import WORD_CHARS_MAX
 from wardwright.calls.governance import ACTS, Governance, is_withheld
 from wardwright.calls.governed_answer import GovernedAnswer
+from wardwright.calls.memory import Memory
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
 from wardwright.calls.receipt_facts import receipt_facts
-from wardwright.calls.ruling import Caught, PhaseName, Ruling
+from wardwright.calls.ruling import PhaseName, Ruling
 from wardwright.calls.searching import search
-from wardwright.contracts.policy import Block, Reroute, RetryWithReminder
+from wardwright.contracts.policy import Reroute, RetryWithReminder
 from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_facts import record_of
 from wardwright.limits.budget_record import Charge
+from wardwright.limits.events import CallEvents
 from wardwright.policy.answers import Unmet, judged, reminder
-from wardwright.policy.arbiter import RANKS, arbitrate, join
-from wardwright.policy.compiler import INDETERMINATE_CODE, Compiled
+from wardwright.policy.arbiter import RANKS
 from wardwright.policy.conditions import holds
-from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Retrying, Span
-from wardwright.policy.evaluate import Unsearched, arm, decide
+from wardwright.policy.decision import NOTHING, Decision, Span
+from wardwright.policy.evaluate import Unsearched, decide
 from wardwright.policy.phases import Fact, Facts
 from wardwright.routing.plan import Attempt, Plan, RouteFacts
 from wardwright.streams.effects import Abort, Retry
 from wardwright.streams.governor import Delivery, Governor
 from wardwright.streams.rule import Past
-from wardwright.streams.ruleset import RETRIES_MAX
 
 
 class Again(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +72,15 @@ class Rulings:
         "_attempt",
         "_facts",
         "_given",
+        "_memory",
         "_noted",
         "_retries",
         "_route",
-        "_turns_ago",
+        "_told",
         "_unmet",
+        "_watched",
         "account",
+        "alerts",
         "governance",
     )
 
@@ -86,12 +90,14 @@ class Rulings:
         asked: Asked,
         *,
         account: Account | None = None,
+        memory: Memory | None = None,
         now_us: int = 0,
-        turns_ago: Mapping[str, int] | None = None,
     ) -> None:
-        """`account` are the call's budgets, where there are any. `turns_ago` says of rules (by `policy/rule`) that
-        fired in earlier turns of the session how many turns ago they last did."""
+        """`account` are the call's budgets, `memory` is its past, where its rules have any. Instants are µs since the
+        epoch."""
         self.account = account
+        self.alerts: list[rc.Alerted] = []
+        """What was told to whom by now."""
         self.governance = governance
         self._asked = asked
         self._attempt: dict[str, Fact] = {}
@@ -103,7 +109,11 @@ class Rulings:
         self._retries: dict[str, int] = {}
         """Attempts of this call that each rule gave up."""
         self._route: dict[str, Fact] = {}
-        self._turns_ago = turns_ago or {}
+        self._memory = memory
+        self._told = 0
+        """Of `_noted`, how many have told whom they wanted to."""
+        self._watched = Facts({})
+        """What rules of the stream phase saw before the attempt that runs or ran last."""
         self._unmet: Mapping[str, tuple[Unmet, ...]] = {}
         """What was wrong with the answer that was judged last."""
 
@@ -118,10 +128,15 @@ class Rulings:
 
     # -- phases --------------------------------------------------------------------------------------------------------
 
-    def request(self) -> Decision:
-        return self._plain("request", {})
+    def request(self, now_us: int) -> Decision:
+        return self._plain("request", {}, now_us)
 
-    def route(self, plan: Plan, facts: RouteFacts) -> Decision:
+    @property
+    def constraints(self) -> tuple[tuple[str, ...], ...]:
+        """Allow-lists that the states of machines impose on the route now."""
+        return () if self._memory is None else self._memory.constraints()
+
+    def route(self, plan: Plan, facts: RouteFacts, now_us: int) -> Decision:
         """Over the plan as it would be carried out."""
         targets = tuple(f"{attempt.provider}/{attempt.model}" for attempt in plan.attempts)
         self._route = {
@@ -130,10 +145,10 @@ class Rulings:
             "route.skipped": tuple(skip.target for skip in plan.skipped),
             "route.resting": tuple(name for name, _ in facts.resting),
         }
-        return self._plain("route", self._route)
+        return self._plain("route", self._route, now_us)
 
     def attempt(
-        self, index: int, planned: Attempt, *, delivery: Delivery, seen: bool
+        self, index: int, planned: Attempt, now_us: int, *, delivery: Delivery, seen: bool
     ) -> tuple[Decision, Governor | None]:
         """Before an attempt: what its rules say already, and who watches its answer. `seen`: it goes on with an answer
         of which the client has seen a part."""
@@ -147,6 +162,9 @@ class Rulings:
         if not policy.of("stream"):
             return NOTHING, None
         facts = self._snapshot("stream", self._attempt)
+        if self._memory is not None:
+            facts = self._memory.recalled("stream", facts, now_us, attempt=index + 1)
+        self._watched = facts
         before, armed = before_attempt(self.governance, facts)
         if RANKS[before.effect] >= ACTS:
             self._noted.append(_Noted("stream", facts, before, index))
@@ -161,23 +179,24 @@ class Rulings:
             silent = frozenset(rule.id for rule in rules.rules if rule.id not in watching)
         return before, Governor(
             rules,
-            past=self._past(),
+            past=self._past(now_us),
             retries_left=self.retries_left,
             silent=silent,
             delivery=delivery,
             seen=seen,
         )
 
-    def streamed(self, index: int, before: Decision, answer: GovernedAnswer) -> Decision:
+    def streamed(self, index: int, before: Decision, answer: GovernedAnswer, now_us: int) -> Decision:
         """An attempt is over: what its stream rules found, joined with what was decided before it."""
         if not self.governance.policy.of("stream"):
             return NOTHING
         decision = ruled_stream(self.governance, before, answer.caught)
-        facts = self._snapshot("stream", self._attempt)
-        self._noted.append(_Noted("stream", facts, decision, index, answer))
+        if self._memory is not None:
+            self._memory.noted(decision, self._watched, now_us, index + 1)
+        self._noted.append(_Noted("stream", self._watched, decision, index, answer))
         return decision
 
-    def output(self, index: int, answer: GovernedAnswer) -> Decision:
+    def output(self, index: int, answer: GovernedAnswer, now_us: int) -> Decision:
         """The whole answer of an attempt, before its end is told."""
         policy = self.governance.policy
         if not policy.of("output"):
@@ -199,9 +218,20 @@ class Rulings:
             span = search(rule, written)
             if span is not None:
                 found[rule.name] = span
-        judgement = judged(policy, "output", facts, written.answers, found)
+        answers = written.answers
+        if self._memory is not None:
+            facts = self._memory.recalled(
+                "output",
+                facts,
+                now_us,
+                attempt=index + 1,
+                decider=lambda so_far: judged(policy, "output", so_far, answers, found).decision,
+            )
+        judgement = judged(policy, "output", facts, answers, found)
         self._unmet = judgement.unmet
         decision = within_budget(self.governance, judgement.decision, self._retries)
+        if self._memory is not None:
+            self._memory.noted(decision, facts, now_us, index + 1)
         found |= {name: wrong[0].span for name, wrong in judgement.unmet.items()}
         searched = tuple((name, span.why if isinstance(span, Unsearched) else span) for name, span in found.items())
         self._noted.append(_Noted("output", facts, decision, index, None, searched, judgement.unmet))
@@ -211,48 +241,74 @@ class Rulings:
         """The receipt with all that the rules said, those over receipts last."""
         at_us = receipt.started_at + receipt.timings.total_us
         charges: tuple[Charge, ...] = ()
+        order = 0
         after = Facts({})
         if self.account is not None:
-            charges = self.account.settle(receipt, at_us)
+            charges, order = self.account.settle(receipt, at_us)
             after = self.account.after(charges, at_us, self.governance.policy.reads["receipt"])
         self._given = after
-        self._plain("receipt", receipt_facts(receipt))
+        self._plain("receipt", receipt_facts(receipt), at_us)
+        history: CallEvents | None = None
+        if self._memory is not None and receipt.simulation:
+            self._memory.release()
+        elif self._memory is not None:
+            history = self._memory.settle(at_us)
         refusal = None if self.account is None else self.account.refusal
         return msgspec.structs.replace(
             receipt,
+            budget_order=order,
             budget_refused=None if refusal is None else record_of(refusal),
             budgets=charges,
             detectors=DETECTORS_VERSION if self.governance.detects else None,
+            history=history,
             policy=self.records(),
         )
 
-    def retried(self, rules: Iterable[str]) -> None:
+    def released(self) -> None:
+        """The call goes on under other rules: what these noted leaves no trace."""
+        if self._memory is not None:
+            self._memory.release()
+
+    def untold(self) -> tuple[tuple[PhaseName, Decision], ...]:
+        """Decisions that have told nobody yet; asked for once."""
+        found = tuple((noted.phase, noted.decision) for noted in self._noted[self._told :])
+        self._told = len(self._noted)
+        return found
+
+    def retried(self, rules: Iterable[str], now_us: int) -> None:
         """These rules gave up an attempt."""
         for rule in rules:
             self._retries[rule] = self._retries.get(rule, 0) + 1
+            remembered = self.governance.remembers.get(rule)
+            if remembered is not None and self._memory is not None:
+                self._memory.note(remembered[1].events, self._watched, now_us)
 
-    def again(self, stop: Retry) -> Again:
+    def again(self, stop: Retry, now_us: int) -> Again:
         """What the next attempt is told after a stream rule gave one up."""
-        self.retried(stop.rules)
+        self.retried(stop.rules, now_us)
         actions = [action for name in stop.rules for action in self.governance.by_name[name].rule.then]
         constraints = tuple(action.to for action in actions if isinstance(action, Reroute))
         return Again(constraints=constraints, kept=stop.kept, reminders=stop.reminders)
 
-    def onward(self, stop: Abort, planned: Attempt, answer: GovernedAnswer) -> Again | None:
+    def onward(self, stop: Abort, planned: Attempt, answer: GovernedAnswer, now_us: int) -> Again | None:
         """The same after a stream rule gave up an attempt of which a part had left, where the rule wants it continued
-        and that part is one text and nothing else. The provider is the same: it is known to be able to."""
+        and that part is one text and nothing else, as the model wrote it. The provider is the same: it is known to be
+        able to."""
         rule = None if stop.cause != "retry_after_release" or stop.rule is None else self.governance.by_name[stop.rule]
         actions = () if rule is None else rule.rule.then
         action = next((one for one in actions if isinstance(one, RetryWithReminder)), None)
         if rule is None or action is None or action.after_release != "continue" or answer.only_text is None:
             return None
-        self.retried((rule.name,))
+        if answer.edited:
+            return None  # judged again, what edits composed would be read as the model's own words
+        together = {one.rule for one in answer.caught if one.action == "retry" and not one.shadow}
+        self.retried((name for name in together if name is not None), now_us)
         where = (f"{planned.provider}/{planned.model}",)
         return Again(constraints=(where,), prefix=answer.only_text, reminders=(action.text,))
 
-    def again_after(self, decision: Decision, answer: GovernedAnswer) -> Again:
+    def again_after(self, decision: Decision, answer: GovernedAnswer, now_us: int) -> Again:
         """The same after a rule over the whole answer did."""
-        self.retried(retrying(decision))
+        self.retried(retrying(decision), now_us)
         reminding = [
             (one.action, self._unmet.get(f"{one.policy}/{one.rule}", ()))
             for one in decision.kept
@@ -271,12 +327,15 @@ class Rulings:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _plain(self, phase: PhaseName, more: Mapping[str, Fact]) -> Decision:
+    def _plain(self, phase: PhaseName, more: Mapping[str, Fact], now_us: int) -> Decision:
         policy = self.governance.policy
         if not policy.of(phase):
             return NOTHING
         facts = self._snapshot(phase, more)
-        decision = decide(policy, phase, facts)
+        if self._memory is None:
+            decision = decide(policy, phase, facts)
+        else:
+            decision, facts = self._memory.decide(phase, facts, now_us)
         self._noted.append(_Noted(phase, facts, decision))
         return decision
 
@@ -298,13 +357,26 @@ class Rulings:
         reads = self.governance.policy.reads[phase]
         return Facts({**base.known, **{name: fact for name, fact in more.items() if name in reads}}, base.unavailable)
 
-    def _past(self) -> tuple[Past, ...]:
-        if not self._retries and not self._turns_ago:
-            return ()
+    def _past(self, now_us: int) -> tuple[Past, ...]:
+        """What rules did before: in this call, and where they remember it in earlier ones of the session."""
+        heard: dict[str, int] = {}
+        if self._memory is not None:
+            for name, (policy, state) in self.governance.remembers.items():
+                if count := self._memory.count(policy, state, now_us):
+                    heard[name] = count
         return tuple(
-            Past(rule=name, retries=self._retries.get(name, 0), turns_ago=self._turns_ago.get(name))
-            for name in sorted(self._retries.keys() | self._turns_ago.keys())
+            Past(
+                rule=name,
+                retries=self._retries.get(name, 0) + (heard.get(name, 0) if self._per_turn(name) else 0),
+                turns_ago=0 if name in heard and not self._per_turn(name) else None,
+            )
+            for name in sorted(self._retries.keys() | heard.keys())
         )
+
+    def _per_turn(self, name: str) -> bool:
+        """The rule's reminder comes once in a turn: one that came in an earlier call of it is a retry that is spent."""
+        then = self.governance.by_name[name].rule.then
+        return any(isinstance(action, RetryWithReminder) and action.once_per == "turn" for action in then)
 
     def _record(self, noted: _Noted) -> Ruling:
         known = noted.facts.known
@@ -327,73 +399,6 @@ class Rulings:
             unmet=tuple((name, tuple(map(_short, wrong))) for name, wrong in sorted(noted.unmet.items())),
             withheld=tuple(sorted(withheld)),
         )
-
-
-# Decisions that are made again from what a receipt keeps
-
-
-def before_attempt(governance: Governance, facts: Facts) -> tuple[Decision, tuple[Compiled, ...]]:
-    """What rules of the stream phase say before an attempt begins, and which of them watch its answer."""
-    armed = arm(governance.policy, "stream", facts)
-    return join(decide(governance.policy, "stream", facts), armed.decision), armed.rules
-
-
-def ruled_stream(governance: Governance, before: Decision, found: Iterable[Caught]) -> Decision:
-    """What they decide over an answer, from what was found in it."""
-    kept: list[Proposal] = []
-    shadow: list[Proposal] = []
-    reasons: list[Fired] = []
-    for caught in found:
-        rule = None if caught.rule is None else governance.by_name[caught.rule]
-        if rule is not None:
-            (shadow if caught.shadow else kept).extend(_asked(rule, caught))
-            unknown = (caught.cause,) if caught.cause else ()
-            reasons.append(Fired(policy=rule.policy, rule=rule.rule.id, shadow=caught.shadow, unknown=unknown))
-    return join(before, arbitrate(kept, shadow, reasons))
-
-
-def retrying(decision: Decision) -> tuple[str, ...]:
-    """The rules, by `policy/rule`, that a decision gives an attempt up for."""
-    return tuple(sorted({f"{one.policy}/{one.rule}" for one in decision.kept if isinstance(one.action, Retrying)}))
-
-
-def left_of(retries: Mapping[str, int]) -> int:
-    """How many attempts rules may still give up, after those that each did."""
-    return RETRIES_MAX - sum(retries.values())
-
-
-def within_budget(governance: Governance, decision: Decision, retries: Mapping[str, int]) -> Decision:
-    """What stands where retries are spent: what follows them in their rules, else a refusal."""
-    if RANKS[decision.effect] != RANKS["retry"]:
-        return decision
-    going_on: list[Proposal] = []
-    for one in decision.kept:
-        rule = governance.by_name[f"{one.policy}/{one.rule}"]
-        action = one.action
-        spent = isinstance(action, Retrying) and (left_of(retries) <= 0 or retries.get(rule.name, 0) >= action.max)
-        going_on.extend(rule.after if spent else (one,))
-    return arbitrate((*going_on, *decision.lost), decision.shadow, decision.reasons)
-
-
-def _asked(rule: Compiled, caught: Caught) -> tuple[Proposal, ...]:
-    """What a rule asks for where it found something."""
-    retries = any(isinstance(one.action, Retrying) for one in rule.proposals)
-    match caught.action:
-        case "released":
-            asked: tuple[Proposal, ...] = ()
-        case "ended" if caught.cause in ("block", "retry_after_release"):
-            asked = ()  # said already by what was found
-        case "ended":
-            block = Block(code=INDETERMINATE_CODE)
-            asked = (Proposal(action=block, because="indeterminate", policy=rule.policy, rule=rule.rule.id),)
-        case "block" | "rewrite" | "drop" if retries:
-            asked = rule.after
-        case _:
-            asked = rule.proposals
-    if caught.lost_to is not None or (retries and caught.action == "annotate"):
-        asked = tuple(one for one in asked if RANKS[one.effect] == 0)
-    span = Span(channel=caught.channel, start=caught.start, end=caught.end)
-    return tuple(msgspec.structs.replace(one, span=span) for one in asked)
 
 
 def _short(unmet: Unmet) -> Unmet:

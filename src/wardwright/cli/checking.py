@@ -20,6 +20,7 @@ from wardwright.contracts.route_words import described
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime import library, offline, settings
 from wardwright.runtime.library import Library
+from wardwright.runtime.settings import Settings
 
 
 class CheckedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +54,9 @@ def check(paths: tuple[Path, ...], out: Output) -> Exit:
     """
     chosen = paths or (Path(),)
     read = library.read(chosen)
-    errors = (*_settings_errors(chosen), *asyncio.run(_compiled(read)))
+    found, settings_errors = _settings(chosen)
+    sinks = None if found is None else found.sink_names
+    errors = (*settings_errors, *asyncio.run(_compiled(read, sinks)))
     for warning in read.warnings:
         out.warn(warning)
     checked = Checked(
@@ -76,17 +79,17 @@ def check(paths: tuple[Path, ...], out: Output) -> Exit:
     return Exit.FAILED if errors else Exit.OK
 
 
-def _settings_errors(paths: Iterable[Path]) -> tuple[WardwrightError, ...]:
+def _settings(paths: Iterable[Path]) -> tuple[Settings | None, tuple[WardwrightError, ...]]:
+    """The settings beside the contracts, or why they cannot be read."""
     try:
-        settings.load(next((path for path in paths if path.is_dir()), None), {})
+        return settings.load(next((path for path in paths if path.is_dir()), None), {}), ()
     except WardwrightError as error:
-        return (error,)
-    return ()
+        return None, (error,)
 
 
-async def _compiled(read: Library) -> tuple[WardwrightError, ...]:
+async def _compiled(read: Library, sinks: frozenset[str] | None) -> tuple[WardwrightError, ...]:
     """Every reason why something of the files cannot serve."""
-    async with offline.proposed(read, state_of(None)) as front:
+    async with offline.proposed(read, state_of(None), sinks) as front:
         return front.control.state.errors
 
 

@@ -1,4 +1,5 @@
-"""`wardwright demo`: two calls through a model of which one member is down, and what remains of them.
+"""`wardwright demo`: three calls and what remains of them. Two go through a model of which one member is down; in the
+third the model begins to write what a rule forbids, and the client never sees it.
 
 Everything is real but the upstreams: a gateway in a process of its own, the official client, receipts in a journal.
 The upstreams answer from the examples, so nothing is needed: no key, no GPU, no network. Nothing is left behind.
@@ -32,6 +33,7 @@ from wardwright.cli.examples import examples
 from wardwright.cli.exits import Exit
 from wardwright.cli.options import json_option
 from wardwright.cli.output import Output
+from wardwright.cli.ruling_words import ruled
 from wardwright.cli.state import running_in
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.replay import Replay, replay
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
 
 MODEL: Final = "coding-balanced"
 QUESTIONS: Final = ("How do I reverse a list in place?", "What about an empty list, or a list of one?")
+RULED: Final = "deprecated-api"
+RULED_QUESTION: Final = "How do I fetch the reports?"
+FORBIDDEN: Final = "OldClient"
+"""What the scripted model of RULED begins to write, and its policy forbids."""
 START_S: Final = 30.0
 END_S: Final = 10.0
 LOOK_S: Final = 0.02
@@ -63,7 +69,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @json_option
 def demo(out: Output) -> Exit:
-    """See it work: calls through a failing model, their receipt, a replay.
+    """See it work: a failing model, a rule that stops a stream, receipts, a replay.
 
     A gateway starts on a free port over the example contracts, answers the official `openai` client, and is gone
     again. No key, no GPU and no network is needed.
@@ -83,11 +89,13 @@ def demo(out: Output) -> Exit:
     )
     show.end(shown)
     good = shown.verification.verdict == "intact" and all(one.verdict == "reproduced" for one in replays)
+    if any(FORBIDDEN in answer for answer in shown.answers):
+        return Exit.FAILED
     return Exit.OK if good else Exit.INTEGRITY
 
 
 def _play(url: str, state: Path, show: _Show) -> Shown:
-    """Both calls: the first streamed, the second whole."""
+    """The calls: the first streamed, the second whole, the third streamed under a rule."""
     from openai import DefaultHttpxClient, OpenAI
 
     with (
@@ -102,10 +110,17 @@ def _play(url: str, state: Path, show: _Show) -> Shown:
         for question, ask in zip(QUESTIONS, (_streamed, _whole), strict=True):
             show.question(question, streamed=ask is _streamed)
             talk = [text for pair in zip(QUESTIONS, answers, strict=False) for text in pair]
-            text, call = ask(client, [*talk, question], show)
+            text, call = ask(client, MODEL, [*talk, question], show)
             receipts.append(_receipt(door, call))
             answers.append(text)
             show.call(receipts[-1])
+        show.rule()
+        show.question(RULED_QUESTION, streamed=True)
+        text, call = _streamed(client, RULED, [RULED_QUESTION], show)
+        receipts.append(_receipt(door, call))
+        answers.append(text)
+        show.call(receipts[-1])
+        show.seen(text)
     return Shown(
         answers=tuple(answers),
         receipts=tuple(receipts),
@@ -114,11 +129,11 @@ def _play(url: str, state: Path, show: _Show) -> Shown:
     )
 
 
-def _streamed(client: OpenAI, talk: list[str], show: _Show) -> tuple[str, str]:
+def _streamed(client: OpenAI, model: str, talk: list[str], show: _Show) -> tuple[str, str]:
     """The answer and the id of the call."""
     pieces: list[str] = []
     call = ""
-    for chunk in client.chat.completions.create(model=MODEL, messages=_messages(talk), stream=True):
+    for chunk in client.chat.completions.create(model=model, messages=_messages(talk), stream=True):
         call = chunk.id
         for choice in chunk.choices:
             if choice.delta.content:
@@ -127,8 +142,8 @@ def _streamed(client: OpenAI, talk: list[str], show: _Show) -> tuple[str, str]:
     return "".join(pieces), call
 
 
-def _whole(client: OpenAI, talk: list[str], show: _Show) -> tuple[str, str]:
-    answer = client.chat.completions.create(model=MODEL, messages=_messages(talk))
+def _whole(client: OpenAI, model: str, talk: list[str], show: _Show) -> tuple[str, str]:
+    answer = client.chat.completions.create(model=model, messages=_messages(talk))
     text = answer.choices[0].message.content or ""
     show.text(text)
     return text, answer.id
@@ -166,6 +181,17 @@ class _Show:
         self._line()
         self._line(click.style("  swift is down in this example: it answers every call with HTTP 503.", dim=True))
 
+    def rule(self) -> None:
+        self._line()
+        self._line(
+            f"{RULED} is under a policy. Its model was trained before version 2 of a library, and begins to call"
+        )
+        self._line(f"{FORBIDDEN}, which was removed:")
+
+    def seen(self, text: str) -> None:
+        held = "held" if FORBIDDEN in text else "never held"
+        self._line(f"  client   one clean answer: the stream {held} {FORBIDDEN}")
+
     def question(self, text: str, *, streamed: bool) -> None:
         self._line()
         how = "streamed" if streamed else "whole"
@@ -182,6 +208,8 @@ class _Show:
         self._line(f"  receipt  {receipt.receipt}: {receipt_words.bill(receipt)}")
         for tried in receipt_words.waterfall(receipt):
             self._line(click.style(f"           {tried}", dim=True))
+        for index, line in enumerate(ruled(receipt)):
+            self._line(f"  {'' if index else 'policy':<8} {line}")
 
     def end(self, shown: Shown) -> None:
         if self._out.as_json:

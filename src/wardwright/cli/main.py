@@ -105,7 +105,7 @@ _JOURNAL: Final = LazyGroup(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     table={
         "serve": Command("serving:serve", "Run the gateway over contract files and folders."),
-        "demo": Command("demo:demo", "See it work: calls through a failing model, their receipt, a replay."),
+        "demo": Command("demo:demo", "See it work: a failing model, a rule that stops a stream, receipts, a replay."),
         "check": Command("checking:check", "Check contract files without serving them."),
         "model": _MODEL,
         "policy": _POLICY,

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from wardwright.api.bodies import Bodies
+from wardwright.api.outcomes import Outcome
 from wardwright.api.receipts import Full
-from wardwright.calls.receipt import Caller, Receipt, Sourced, Summary, Tried
-from wardwright.cli.figures import counted, duration, instant, short, usd
+from wardwright.calls.receipt import STOPPED, Caller, Receipt, Sourced, Summary, Tried
+from wardwright.cli.figures import counted, duration, instant, share, short, usd
+from wardwright.cli.ruling_words import ruled
 from wardwright.kernel.usage import Usage
 
 BAR_CELLS: Final = 24
@@ -36,6 +38,23 @@ def row(summary: Summary) -> tuple[str, ...]:
     )
 
 
+OUTCOME_HEADERS: Final = ("CALLS", "COMPLETED", "TOKENS", "COST", "P50", "P95")
+
+
+def outcome_row(outcome: Outcome) -> tuple[str, ...]:
+    """One group of calls, in the columns of OUTCOME_HEADERS behind what they have in common."""
+    value = outcome.value
+    return (
+        "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value),
+        str(outcome.calls),
+        share(round(outcome.completed_ppm, -3)),
+        f"{outcome.input_tokens}+{outcome.output_tokens}",
+        usd(outcome.cost_nano_usd),
+        duration(outcome.total_p50_us),
+        duration(outcome.total_p95_us),
+    )
+
+
 def lines(full: Full) -> Iterable[str]:
     """Everything worth knowing about one call."""
     if full.receipt is None:
@@ -46,6 +65,8 @@ def lines(full: Full) -> Iterable[str]:
     yield ""
     yield from _asked(receipt)
     yield from _route(receipt)
+    for index, line in enumerate(ruled(receipt)):
+        yield f"{'policy' if not index else '':<9} {line}"
     if receipt.attempts:
         yield ""
         yield from waterfall(receipt)
@@ -205,10 +226,7 @@ def way(receipt: Receipt) -> str:
 
     `swift failed: server error (HTTP 503) -> steady answered`
     """
-    steps = [
-        f"{tried.target} answered" if tried.failure is None else f"{tried.target} failed: {_failure(tried)}"
-        for tried in receipt.attempts
-    ]
+    steps = [f"{tried.target} {_came_out(tried)}" for tried in receipt.attempts]
     return " -> ".join(steps) or "nobody was asked"
 
 
@@ -219,6 +237,14 @@ def bill(receipt: Receipt) -> str:
     return f"{tokens}, {usd(receipt.cost_nano_usd)}, {duration(receipt.timings.total_us)}"
 
 
+def _came_out(tried: Tried) -> str:
+    if tried.failure is None:
+        return "answered"
+    return _failure(tried) if tried.failure == STOPPED else f"failed: {_failure(tried)}"
+
+
 def _failure(tried: Tried) -> str:
+    if tried.failure == STOPPED:
+        return "stopped by a rule"
     status = "" if tried.http_status is None else f" (HTTP {tried.http_status})"
     return f"{(tried.failure or '').replace('_', ' ')}{status}"

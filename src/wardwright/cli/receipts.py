@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 
 from wardwright.api.bodies import Bodies
+from wardwright.api.outcomes import BY, GROUPS, Outcomes
 from wardwright.api.receipts import LIMIT_MAX, PARAMETERS, Full, Receipts
 from wardwright.cli import receipt_words
 from wardwright.cli.door import open_door
@@ -17,6 +19,8 @@ from wardwright.cli.output import Output
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.clock import SystemClock
+
+_BEHIND: Final = "the index is behind the journal: ask again for the newest calls"
 
 
 class FullWithBodies(Full, frozen=True, kw_only=True):
@@ -36,8 +40,11 @@ class FullWithBodies(Full, frozen=True, kw_only=True):
     "--since", metavar="WHEN", help="Calls that started no earlier: an instant, or how long ago, such as `2h`."
 )
 @click.option("--until", metavar="WHEN", help="Calls that started no later.")
+@click.option("--group-by", metavar="NAME", help="What became of them by model, variant, agent, status and so on.")
 @click.option("--where", multiple=True, metavar="NAME=VALUE", help="Any filter of `GET /v1/receipts`; repeatable.")
-@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=20, show_default=True, help="Receipts of a page.")
+@click.option(
+    "--limit", type=click.IntRange(1, LIMIT_MAX), default=20, show_default=True, help="Receipts of a page, or groups."
+)
 @click.option("--cursor", help="Go on where the page before ended.")
 @state_option
 @url_option
@@ -50,6 +57,7 @@ def list_(
     session: str | None,
     since: str | None,
     until: str | None,
+    group_by: str | None,
     where: tuple[str, ...],
     limit: int,
     cursor: str | None,
@@ -57,7 +65,12 @@ def list_(
     url: str | None,
     out: Output,
 ) -> None:
-    """Find receipts, newest first."""
+    """Find receipts, newest first.
+
+    With `--group-by`: how many there are of each kind and what became of them, the largest group first.
+    """
+    if group_by is not None:
+        _require_groups(group_by, cursor)
     now_us = SystemClock().now_us()
     asked: dict[str, str | None] = {
         "model": model,
@@ -70,8 +83,12 @@ def list_(
         "cursor": cursor,
     }
     query = dict(map(_filter, where)) | {name: value for name, value in asked.items() if value is not None}
+    query["limit"] = str(limit)
     with open_door(state, url) as door:
-        page = door.ask("GET", "/v1/receipts", Receipts, query=query | {"limit": str(limit)})
+        if group_by is not None:
+            _show_groups(door.ask("GET", "/v1/receipts/groups", Outcomes, query=query | {BY: group_by}), out)
+            return
+        page = door.ask("GET", "/v1/receipts", Receipts, query=query)
     if not page.data and not out.as_json:
         out.note("no receipt is like that")
         return
@@ -80,7 +97,7 @@ def list_(
         if page.next is not None:
             out.note(f"next page: --cursor {page.next}")
         if page.behind:
-            out.note("the index is behind the journal: ask again for the newest calls")
+            out.note(_BEHIND)
 
 
 @click.command()
@@ -102,6 +119,29 @@ def show(receipt: str, bodies: bool, state: Path, url: str | None, out: Output) 
     else:
         whole = FullWithBodies(**msgspec.structs.asdict(full), bodies=kept)
         out.answer(whole, lambda: (*receipt_words.lines(full), *receipt_words.lines_of_bodies(kept)))
+
+
+def _require_groups(by: str, cursor: str | None) -> None:
+    """Raises `usage` for what is no list of groups."""
+    if by not in GROUPS:
+        raise WardwrightError("usage", f"receipts cannot be grouped by `{by}`", hint=did_you_mean(by, GROUPS))
+    if cursor is not None:
+        raise WardwrightError("usage", "groups have no pages", hint="leave `--cursor` out, or raise `--limit`")
+
+
+def _show_groups(outcomes: Outcomes, out: Output) -> None:
+    if not outcomes.data and not out.as_json:
+        out.note("no receipt is like that")
+        return
+    headers = (outcomes.by.replace("_", " ").upper(), *receipt_words.OUTCOME_HEADERS)
+    out.table(outcomes, headers, map(receipt_words.outcome_row, outcomes.data))
+    if not out.as_json:
+        if outcomes.more:
+            out.note("smaller groups were left out: raise `--limit` to see them")
+        if outcomes.older:
+            out.note("only the newest calls were taken together: narrow them with `--since` or a filter")
+        if outcomes.behind:
+            out.note(_BEHIND)
 
 
 def _filter(text: str) -> tuple[str, str]:

@@ -14,16 +14,21 @@ import msgspec
 from wardwright.calls import receipt as rc
 from wardwright.calls import refusals
 from wardwright.calls.account import Account
+from wardwright.calls.alerts import Alerts, alerts_of, full
+from wardwright.calls.memory import Memory, Seal, call_events
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.contracts.policy import InjectReminder, SwitchModel, Transform
 from wardwright.dialects.openai_request import Role
+from wardwright.gateway import approving
 from wardwright.gateway.catalog import Version
 from wardwright.gateway.intake import Intake
+from wardwright.journal.approvals import ApprovalDesk
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
 from wardwright.limits.allowance import Claims
 from wardwright.limits.budget_facts import refused
 from wardwright.limits.budgets import Budgets
+from wardwright.limits.history import History
 from wardwright.policy.decision import Decision
 from wardwright.routing.plan import Plan, RouteFacts
 from wardwright.routing.planner import plan
@@ -32,9 +37,16 @@ from wardwright.routing.planner import plan
 class Surroundings(Protocol):
     """What rules need of the gateway that they govern."""
 
+    alerts: Alerts | None
+    approvals: ApprovalDesk | None
     budgets: Budgets
     calibrations_ppm: dict[str, int]
     clock: Clock
+    history: History
+
+    def seal(self, tenant: str) -> Seal:
+        """The keyed digest under which texts of a tenant are remembered."""
+        ...
 
 
 def ruled_request(
@@ -42,12 +54,15 @@ def ruled_request(
 ) -> tuple[Version, rc.Contract, RouteFacts]:
     """What serves the call, and the facts of its route, after the rules of the request phase have spoken.
 
-    Raises `policy_blocked`, `policy_indeterminate`, `route_refused`.
+    Raises `policy_blocked`, `policy_indeterminate`, `route_refused`, `alert_sink_full`, and where a rule wants approval
+    what `gateway.approving.ask` raises.
     """
     calibrations = gateway.calibrations_ppm
     decision = _asked(gateway, intake, version, facts)
     switched = _switch(decision)
     if switched is not None and switched != contract.name:
+        assert intake.rulings is not None
+        intake.rulings.released()
         version = version.switches[switched]
         facts = intake.switched(version, calibrations, facts)
         assert intake.contract is not None
@@ -55,25 +70,28 @@ def ruled_request(
         decision = _asked(gateway, intake, version, facts)
         if _switch(decision) not in (None, switched):
             raise WardwrightError("route_refused", "rules switch this call from model to model")
-    _refuse(decision)
+    alert(gateway, intake, contract.name)
+    _refuse(gateway, intake, decision, contract.name)
     added: list[tuple[Role, str]] = [
         (one.role, one.text) for one in decision.transforms if isinstance(one, InjectReminder)
     ]
     around = tuple(one for one in decision.transforms if isinstance(one, Transform))
-    if added or around or decision.constraints:
-        facts = intake.amended(
-            version, calibrations, facts, constraints=decision.constraints, more=added, transforms=around
-        )
+    assert intake.rulings is not None
+    constraints = (*decision.constraints, *intake.rulings.constraints)
+    if added or around or constraints:
+        facts = intake.amended(version, calibrations, facts, constraints=constraints, more=added, transforms=around)
     return version, contract, facts
 
 
 def ruled_route(
-    version: Version, facts: RouteFacts, planned: Plan, rulings: Rulings
+    gateway: Surroundings, intake: Intake, version: Version, facts: RouteFacts, planned: Plan
 ) -> tuple[RouteFacts, Plan, WardwrightError | None]:
     """The plan after the rules of the route phase have spoken, and their refusal."""
-    decision = rulings.route(planned, facts)
+    assert intake.rulings is not None
+    decision = intake.rulings.route(planned, facts, gateway.clock.now_us())
     try:
-        _refuse(decision)
+        alert(gateway, intake, version.contract.name)
+        _refuse(gateway, intake, decision, version.contract.name)
     except WardwrightError as refusal:
         return facts, planned, refusal
     if decision.constraints:
@@ -120,8 +138,46 @@ def _asked(gateway: Surroundings, intake: Intake, version: Version, facts: Route
     if governance.limits:
         account = Account(gateway.budgets, governance.limits, _claims(intake, version, facts))
     now_us = gateway.clock.now_us()
-    rulings = intake.rulings = Rulings(governance, intake.asked(facts), account=account, now_us=now_us)
-    return rulings.request()
+    memory = None
+    if governance.looks_back:
+        events = call_events(
+            intake.receipt,
+            intake.caller,
+            governance.policy,
+            model=version.contract.name,
+            conversation=facts.conversation,
+            source=intake.conversation_source,
+            step=facts.step,
+            turn=facts.turn,
+        )
+        memory = Memory(gateway.history, governance.policy, events, gateway.seal(intake.tenant))
+    rulings = intake.rulings = Rulings(governance, intake.asked(facts), account=account, memory=memory, now_us=now_us)
+    return rulings.request(now_us)
+
+
+def alert(gateway: Surroundings, intake: Intake, model: str) -> None:
+    """Tell whom the latest decisions want told. Raises `alert_sink_full` where nobody can be, and that must not be."""
+    rulings = intake.rulings
+    if rulings is None or gateway.alerts is None or intake.simulation:
+        return
+    refused = None
+    for phase, decision in rulings.untold():
+        for raised in alerts_of(
+            decision,
+            at=gateway.clock.now_us(),
+            caller=intake.caller,
+            model=model,
+            phase=phase,
+            receipt=intake.receipt,
+            why_of=lambda name: rulings.governance.by_name[name].rule.why,
+        ):
+            outcome = gateway.alerts.raise_(raised)
+            rulings.alerts.append(
+                rc.Alerted(outcome=outcome, phase=phase, rule=f"{raised.policy}/{raised.rule}", sink=raised.sink)
+            )
+            refused = raised if outcome == "refused" else refused
+    if refused is not None:
+        raise full(refused)
 
 
 def _claims(intake: Intake, version: Version, facts: RouteFacts) -> Claims:
@@ -148,6 +204,11 @@ def _switch(decision: Decision) -> str | None:
     return next((one.action.model for one in decision.kept if isinstance(one.action, SwitchModel)), None)
 
 
-def _refuse(decision: Decision) -> None:
-    if decision.effect == "block":
-        raise refusals.blocked(decision)
+def _refuse(gateway: Surroundings, intake: Intake, decision: Decision, model: str) -> None:
+    match decision.effect:
+        case "block":
+            raise refusals.blocked(decision)
+        case "require_approval":
+            approving.ask(gateway.approvals, intake, decision, model, gateway.clock.now_us())
+        case _:
+            return

@@ -35,7 +35,9 @@ from wardwright.gateway.catalog import Catalog, Served, Version
 from wardwright.gateway.core.callers import Headers, identify, unclaimed
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
+from wardwright.gateway.redemption import Redemption
 from wardwright.kernel.errors import WardwrightError
+from wardwright.policy.decision import Proposal
 from wardwright.routing.conversation import conversation_of, session_headers
 from wardwright.routing.counting import count_chat
 from wardwright.routing.draw import Keyed
@@ -48,6 +50,7 @@ _ONWARD: Final = (b"anthropic-beta", b"idempotency-key", b"openai-beta", b"trace
 """Headers of the client that travel on to the provider; all others end here."""
 
 _ONWARD_NAMES: Final = frozenset(_ONWARD)
+_APPROVAL: Final = b"x-wardwright-approval-id"
 _RETRIES: Final = b"x-stainless-retry-count"
 
 
@@ -55,12 +58,15 @@ class Intake:
     """What is known of a request so far."""
 
     __slots__ = (
-        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_variant", "calibration_ppm", "caller",
-        "contract", "conversation_source", "digest", "estimate", "head", "hops", "include_usage", "key", "kind",
-        "members", "retries", "rulings", "stream", "tenant",
+        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_secret", "_variant", "approving",
+        "calibration_ppm", "caller", "contract", "conversation_source", "digest", "estimate", "head", "hops",
+        "include_usage", "key", "kind", "members", "receipt", "redemption", "retries", "rulings", "simulation",
+        "stream", "tenant",
     )  # fmt: skip
 
-    def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None) -> None:
+    def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None, *, simulation: bool = False) -> None:
+        self.approving: list[Proposal] = []
+        """Rules that want the approval that the call names."""
         self.kind = kind
         self.key = key
         self.tenant = "local" if key is None else key.tenant
@@ -78,19 +84,25 @@ class Intake:
         self.include_usage = False
         self.members: Members = {}
         """What will be sent on: the client's members with the contract's text around the messages."""
+        self.receipt = ""
+        """The id of the call's receipt, once it has one."""
+        self.redemption: Redemption | None = None
+        """The use of the approval that the call names, where a rule wants it."""
         self.retries = 0
         self.rulings: Rulings | None = None
         """Where policies govern the call: its rules, and what they said."""
+        self.simulation = simulation
         self.stream = False
         self._found: Survey | None = None
         self._members: Members = {}
         self._preamble = self._postscript = False
+        self._secret: Keyed | None = None
         self._variant: Variant | None = None
 
     def read(self, secret: Keyed) -> None:
         """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and
         `invalid_header`."""
-        body = self._body
+        body, self._secret = self._body, secret
         self.digest = secret.digest(body).hex()
         if self.kind == "chat":
             self._members, chat = decode_chat(body)
@@ -153,11 +165,18 @@ class Intake:
         self.contract = stamp
         return version, stamp, facts
 
+    @property
+    def approval(self) -> str | None:
+        """The approval that the call names."""
+        named = self._headers.get(_APPROVAL)
+        return None if named is None else named.decode("latin-1").strip()
+
     def asked(self, facts: RouteFacts) -> Asked:
         """The request as rules read it."""
-        head, contract = self.head, self.contract
+        head, contract, secret = self.head, self.contract, self._secret
         assert head is not None
         assert contract is not None
+        assert secret is not None
         return Asked(
             bytes=len(self._body),
             caller=self.caller,
@@ -166,8 +185,10 @@ class Intake:
             head=head,
             hops=self.hops,
             input_tokens=facts.input_tokens,
+            messages=self._members.get("messages"),
             model=contract.name,
             retries=self.retries,
+            secret=secret,
         )
 
     def switched(self, version: Version, calibrations: Mapping[str, int], facts: RouteFacts) -> RouteFacts:

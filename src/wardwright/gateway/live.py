@@ -41,6 +41,7 @@ from wardwright.gateway.client import Client
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake
 from wardwright.gateway.posture import Posture
+from wardwright.gateway.redemption import Redemption
 from wardwright.journal.entry import Entry, Relation, Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
@@ -60,6 +61,10 @@ class Surroundings(Protocol):
 
     def replan(self, machine: Machine, intake: Intake, version: Version, again: Again) -> tuple[Effect, ...]:
         """Another attempt, as a rule wants it."""
+        ...
+
+    def alerted(self, receipt: rc.Receipt, intake: Intake) -> rc.Receipt:
+        """The receipt of a governed call, with whom its rules told."""
         ...
 
     def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
@@ -227,6 +232,18 @@ class Live:
         except Exception as defect:
             self._defect(defect)
 
+    def carry_after(self, redemption: Redemption, effects: tuple[Effect, ...]) -> None:
+        """The same once the call's approval is used up for good; where it cannot be, the call does not run."""
+        self._queue = deque(effects)
+        redemption.listen(self._redeemed)
+
+    def _redeemed(self, failure: Exception | None) -> None:
+        if failure is None:
+            queue, self._queue = self._queue, None
+            self.carry(tuple(queue or ()))
+        else:
+            self._abandon(WardwrightError("journal_unavailable", "the use of the approval could not be written"))
+
     def _carry(self, effect: Effect) -> bool | None:
         """Carry out one effect; True if what follows must wait for the journal."""
         return _CARRIED[type(effect)](self, effect)
@@ -307,7 +324,8 @@ class Live:
 
     def _settle(self, effect: Settle) -> None:
         gateway = self._gateway
-        assert self._aim is not None
+        if self._aim is None:
+            return  # nothing was started yet
         gateway.health.settle(self._aim.endpoint, effect.failure, began=self._began, ok=effect.ok, now=gateway.now())
 
     def _open(self, effect: Open) -> bool:
@@ -315,10 +333,10 @@ class Live:
         return self._waits
 
     def _close(self, effect: Close) -> bool:
-        receipt = effect.receipt
         if self._wake is not None:
             self._wake.forget()
             self._wake = None
+        receipt = self._gateway.alerted(effect.receipt, self._intake)
         if self._tape is not None and self._tape.closed():
             receipt = msgspec.structs.replace(receipt, captured=True)
         ended_at = receipt.started_at + receipt.timings.total_us

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import msgspec
 
 from wardwright.calls import receipt as rc
+from wardwright.calls.alerts import Alerts
 from wardwright.calls.machine import Accepted, Close, Effect, Machine
+from wardwright.calls.memory import Seal
 from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity
-from wardwright.gateway import governing
+from wardwright.gateway import approving, governing
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
@@ -31,12 +34,14 @@ from wardwright.gateway.intake import Intake, Kind
 from wardwright.gateway.live import Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
+from wardwright.journal.approvals import ApprovalDesk
 from wardwright.journal.captures import CaptureWriter
 from wardwright.journal.entry import Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
 from wardwright.limits.budgets import Budgets
 from wardwright.limits.deadlines import Wheel
+from wardwright.limits.history import History
 from wardwright.routing.calibration import Calibration
 from wardwright.routing.draw import Keyed
 from wardwright.routing.planner import plan, spoke_before
@@ -71,6 +76,10 @@ class Gateway:
         wheel: Wheel,
         writer: Writer,
     ) -> None:
+        self.alerts: Alerts | None = None
+        """Who delivers what rules tell somebody; None: nobody."""
+        self.approvals: ApprovalDesk | None = None
+        """Where rules ask for approval; None: nobody can give it."""
         self.budgets = Budgets()
         """What callers used of the budgets of policies."""
         self.calibrations: dict[str, Calibration] = {}
@@ -82,6 +91,8 @@ class Gateway:
         self.catalog = Catalog({})
         self.clock = clock
         self.health = HealthBoard()
+        self.history = History()
+        """What calls left behind that rules read."""
         self.keys = KeyRing()
         self.live: dict[str, Live] = {}
         """Calls under way by receipt id, oldest first."""
@@ -129,16 +140,36 @@ class Gateway:
             tape = Tape(self.capture, intake.tenant, machine.accepted.receipt, body, client)
         live = Live(self, machine, client, intake, version, tape)
         self.live[machine.accepted.receipt] = live
-        live.carry(effects)
+        if intake.redemption is None:
+            live.carry(effects)
+        else:
+            live.carry_after(intake.redemption, effects)
         return None if live.over else live
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key), simulation=True)
+        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True), simulation=True)
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
         raise AssertionError("a simulation closes when it is decided")
+
+    def alerted(self, receipt: rc.Receipt, intake: Intake) -> rc.Receipt:
+        """The receipt of a governed call, with whom its rules told by its end."""
+        rulings = intake.rulings
+        if rulings is None:
+            return receipt
+        with suppress(WardwrightError):  # the call is over: what a full sink refuses stands in the receipt
+            governing.alert(self, intake, "" if receipt.contract is None else receipt.contract.name)
+        used = None if intake.redemption is None else intake.approval
+        if not rulings.alerts and used is None:
+            return receipt
+        return msgspec.structs.replace(receipt, alerts=tuple(rulings.alerts), approval=used)
+
+    def seal(self, tenant: str) -> Seal:
+        """The keyed digest under which texts of a tenant are remembered."""
+        secret = self._secret(tenant)
+        return lambda text: secret.digest(text.encode("utf-8", "surrogatepass")).hex()
 
     def closed(self, receipt: rc.Receipt, calibration_ppm: int | None) -> None:
         """A call has ended: what the gateway learns from it. `calibration_ppm` is what its estimate rested on."""
@@ -204,7 +235,7 @@ class Gateway:
     def _decide(self, intake: Intake, *, simulation: bool) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
         """Everything up to the plan, the same for a live call and for a simulation."""
         now_us, now_ns = self.clock.now_us(), self.clock.monotonic_ns()
-        receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
+        receipt = intake.receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
         failure: WardwrightError | None = None
         try:
             secret = self._secret(intake.tenant)
@@ -243,10 +274,15 @@ class Gateway:
         refusal: WardwrightError | None = None
         retry_after_s: int | None = None
         if rulings is not None and planned.refusal is None:
-            facts, planned, refusal = governing.ruled_route(version, facts, planned, rulings)
+            facts, planned, refusal = governing.ruled_route(self, intake, version, facts, planned)
             if refusal is None and planned.refusal is None:
                 deadline_us = now_us + version.contract.deadline_s * 1_000_000
                 refusal, retry_after_s = governing.reserved(self, intake, version, facts, planned, deadline_us)
+        if refusal is None and intake.approving and planned.refusal is None:
+            try:
+                intake.redemption = approving.redeem(self.approvals, intake)
+            except WardwrightError as error:
+                refusal = error
         effects = machine.decided(
             contract,
             version.node_type,

@@ -119,11 +119,54 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the journal holds records that these rows do not reflect yet."""
 
 
+class Asking(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of rows taken together."""
+
+    by: str
+    """The column whose values make the groups; rows without one are a group of their own."""
+    counted: Where
+    """An `eq` condition: how many rows of each group meet it."""
+    percents: tuple[int, ...] = ()
+    """From 1 to 100."""
+    ranked: str
+    """The column of which the percentiles are."""
+    sums: tuple[str, ...] = ()
+    """Columns added up."""
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one group."""
+
+    counted: int
+    ranks: tuple[int, ...]
+    """One a percent, in the order asked: the smallest value that so many of the rows do not exceed."""
+    rows: int
+    sums: tuple[int, ...]
+    """In the order asked."""
+    value: str | int | None
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Groups, the largest first."""
+
+    behind: bool = False
+    """Whether the journal holds records that these groups do not reflect yet."""
+    groups: tuple[Total, ...]
+    more: bool = False
+    """Whether there are smaller groups that were left out."""
+    older: bool = False
+    """Whether as many rows were taken as may be: older ones, if there are any, were left out."""
+
+
 class Index(Protocol):
     """The projection that answers questions about calls. Deleted and rebuilt at will."""
 
     def query(self, where: tuple[Where, ...] = (), *, limit: int = 50, cursor: str | None = None) -> Page:
         """Rows that meet every condition, by `started_at` falling, then `receipt` falling."""
+        ...
+
+    def totals(self, asking: Asking, where: tuple[Where, ...] = (), *, limit: int = 50) -> Totals:
+        """The newest rows that meet every condition, taken together; at most `limit` groups."""
         ...
 
     def get(self, receipt: str) -> tuple[Record, ...]:

@@ -51,6 +51,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int
     """When it ended."""
     charges: tuple[Charge, ...]
+    order: int
+    """As its receipt has it."""
     tenant: str
 
 
@@ -84,3 +86,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By tenant, meter and claim."""
     missed: tuple[Missed, ...]
     """By tenant and meter."""
+    order: int = 0
+    """Of the last call that it counts: entries up to it are in it already."""

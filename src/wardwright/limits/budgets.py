@@ -120,6 +120,8 @@ class Budgets:
         """By tenant and meter."""
         self._now_us = 0
         self._sweep_at = LEDGERS_MIN
+        self.order = 0
+        """Of the call that was counted last: rising, over restarts too."""
 
     def __len__(self) -> int:
         """Claimants that are kept."""
@@ -167,6 +169,7 @@ class Budgets:
         """
         if not reservation.open:
             return ()
+        self.order += 1
         now = self._at(now_us)
         self._unreserve(reservation, now)
         charges: list[Charge] = []
@@ -200,7 +203,11 @@ class Budgets:
     # Between runs
 
     def apply(self, entry: Entry) -> None:
-        """Count an ended call again, from its receipt. A meter that this build cannot read is left out."""
+        """Count an ended call again, from its receipt, unless it is counted already. A meter that this build cannot
+        read is left out."""
+        if entry.order <= self.order:
+            return
+        self.order = entry.order
         now = self._at(entry.at_us)
         if len(self._ledgers) >= self._sweep_at:
             self._sweep()
@@ -220,7 +227,7 @@ class Budgets:
                 if slices := series.slices():
                     whole = series.whole_from_us if series.whole_from_us > now else 0
                     kept.append(Kept(claim=claim, meter=meter, slices=slices, tenant=tenant, whole_from_us=whole))
-        return Snapshot(at_us=now, kept=tuple(kept), missed=tuple(missed))
+        return Snapshot(at_us=now, kept=tuple(kept), missed=tuple(missed), order=self.order)
 
     @classmethod
     def restored(cls, snapshot: Snapshot, claimants_max: int = CLAIMANTS_MAX) -> Budgets:
@@ -230,6 +237,7 @@ class Budgets:
         if snapshot.format != FORMAT:
             return budgets
         budgets._now_us = snapshot.at_us
+        budgets.order = snapshot.order
         for one in snapshot.missed:
             if (window := read(one.meter.rpartition(":")[2])) is not None:
                 budgets._ledger(one.tenant, one.meter, window).missed_until_us = one.until_us

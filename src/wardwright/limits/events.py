@@ -56,7 +56,7 @@ class Scopes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return str(value)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Earned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One label that a call earned."""
 
     at: int
@@ -72,7 +72,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CallEvents(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All events of one call."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[Earned, ...] = ()
     """In the order in which they were earned."""
     order: int = 0
     """Where the call stands among those that ended: rising within a gateway. 0 while it is under way."""
@@ -93,7 +93,7 @@ class CallEvents(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The call with the labels that it did not have in this attempt; `fields` by label."""
         had = {event.label for event in self.events if event.attempt == attempt}
         fresh = tuple(
-            Event(at=at, attempt=attempt, fields=tuple(sorted(fields.get(label, {}).items())), label=label)
+            Earned(at=at, attempt=attempt, fields=tuple(sorted(fields.get(label, {}).items())), label=label)
             for label in dict.fromkeys(labels)
             if label not in had
         )

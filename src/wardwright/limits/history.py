@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from wardwright.contracts.policy import AGE_S_MAX, Machine, State
-from wardwright.limits.events import Asking, CallEvents, Event, Unavailable
+from wardwright.limits.events import Asking, CallEvents, Earned, Unavailable
 from wardwright.limits.machines import MachineKey, Machines, Standing
 from wardwright.limits.past import EMPTY, SECOND_US, Past, PastRow, Seen, read
 
@@ -272,7 +272,7 @@ class History:
             book.settled += past.settled
             heappush(book.idle, (row.events[-1], value))
 
-    def _of(self, call: CallEvents, event: Event) -> Iterator[tuple[BookKey, _Book, str, _Counted]]:
+    def _of(self, call: CallEvents, event: Earned) -> Iterator[tuple[BookKey, _Book, str, _Counted]]:
         """Whose pasts an event belongs to."""
         for policy in call.policies:
             for counted in self._counted.get(policy, ()):
@@ -282,7 +282,7 @@ class History:
                         key = BookKey(call.scopes.tenant, policy, counted.name, counted.state.scope)
                         yield key, self._book(key), value, counted
 
-    def _of_attempts(self, call: CallEvents, event: Event) -> Iterator[Past]:
+    def _of_attempts(self, call: CallEvents, event: Earned) -> Iterator[Past]:
         if event.attempt == 0:
             return
         for policy in call.policies:
@@ -357,7 +357,7 @@ def _key(*parts: str) -> str:
     return msgspec.json.encode(parts).decode()
 
 
-def _seen(call: CallEvents, place: int, event: Event) -> Seen:
+def _seen(call: CallEvents, place: int, event: Earned) -> Seen:
     return Seen(event.at, call.receipt, place, event.label, call.step, call.turn, dict(event.fields))
 
 

@@ -16,7 +16,7 @@ Rule 5: a reminder or replacement that a rule would find is refused: it would tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final, TypeAlias
 
 import msgspec
@@ -70,6 +70,7 @@ from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, k
 from wardwright.policy.phases import Field, FieldType, Phase
 from wardwright.policy.recalling import declared, in_strata, kept_by_label, read_by, unkept, with_recalled
 from wardwright.policy.regions import Box, meet
+from wardwright.policy.reminders import states_of
 from wardwright.policy.requirements import Required, required
 from wardwright.policy.strata import MACHINE, MEASURES, STATE, Recalled, recalled_field
 
@@ -241,6 +242,9 @@ def compile_policies(
         raise ContractErrors(in_order(errors))
     counted = budget_fields.declared(found)
     kept = kept_by_label(recalled.values())
+    for document in found:
+        for label in chain.from_iterable(state.events for state in states_of(document.value)):
+            kept.setdefault(label, frozenset())
     known = budget_fields.with_budgets(by_name, (one.budget for one in counted))
     return Policy(
         names=tuple(document.value.name for document in found),

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from wardwright.calls.answer_rulings import before_attempt, retrying, ruled_stream, within_budget
 from wardwright.calls.governance import Governance
 from wardwright.calls.ruling import Ruling
-from wardwright.calls.rulings import before_attempt, retrying, ruled_stream, within_budget
 from wardwright.policy.decision import Decision
 from wardwright.policy.evaluate import Unsearched, decide
 from wardwright.policy.phases import Facts

@@ -68,6 +68,7 @@ class Control:
         gateway: Gateway,
         luck: Luck,
         secret_luck: Luck,
+        sinks: frozenset[str] | None,
         store: Blobs,
         load_tokenizer: LoadTokenizer,
         upstreams: Upstreams,
@@ -84,7 +85,7 @@ class Control:
         self._secret_luck = secret_luck
         self._store = store
         self._load_tokenizer = load_tokenizer
-        self._policies = Policies(store)
+        self._policies = Policies(store, sinks)
         self._upstreams = upstreams
         self._writer = writer
 
@@ -103,6 +104,12 @@ class Control:
                 self._gateway.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
         self.activations = activation.folded(facts)
         self._policies.restore(self.activations.policies)
+        self._gateway.history.declare(self._policies.past)
+
+    @property
+    def remembers(self) -> bool:
+        """Some policy reads a past, or counts budgets."""
+        return self._policies.remember
 
     def resume(self) -> State:
         """Serve what is active, whatever files hold."""
@@ -326,6 +333,7 @@ class Control:
             if endpoint[0] in self._upstreams.by_name
         )
         self._gateway.catalog = catalog
+        self._gateway.history.declare(self._policies.past)
         return [error for _, error in refused]
 
     def _compile(self, state: Activations) -> tuple[dict[str, Served], list[tuple[str, WardwrightError]]]:

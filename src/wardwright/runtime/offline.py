@@ -69,10 +69,12 @@ class Offline:
         captures: Captures,
         index: Index,
         journal: Journal | StoredJournal,
+        sinks: frozenset[str] | None = None,
         store: Blobs,
         tenant_keys: TenantKeys,
         writer: Writer,
     ) -> None:
+        """`sinks` are those that alerts may name; None: nobody can tell here."""
         loop = asyncio.get_running_loop()
         luck = SystemLuck()
         self.admin_token_hash: str | None = None
@@ -109,6 +111,7 @@ class Offline:
             load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
             luck=luck,
             secret_luck=SecretLuck(),
+            sinks=sinks,
             store=store,
             upstreams=self.upstreams,
             writer=writer,
@@ -210,7 +213,7 @@ async def changing(state: Path) -> AsyncIterator[Offline]:
 
 
 @asynccontextmanager
-async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
+async def proposed(library: Library, state: Path, sinks: frozenset[str] | None = None) -> AsyncIterator[Offline]:
     """What contract files would serve, drafts too. Draws come out as in the state directory where there is one."""
     journal = StoredJournal(state)
     offline = Offline(
@@ -218,6 +221,7 @@ async def proposed(library: Library, state: Path) -> AsyncIterator[Offline]:
         captures=CaptureFiles(state),
         index=journal.index,
         journal=journal,
+        sinks=sinks,
         store=Overlay(None),
         tenant_keys=StoredTenantKeys(state, SecretLuck()) if has_state(state) else FixedTenantKeys(),
         writer=TakingWriter(),

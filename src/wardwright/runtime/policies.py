@@ -13,10 +13,12 @@ from typing import Final
 from wardwright.calls.governance import Governance, govern
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import digest, restored
-from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.policy import Machine, PolicyContract, State
 from wardwright.contracts.refusal import ContractErrors
+from wardwright.contracts.sink_names import unknown_sinks
 from wardwright.journal.store import Blobs
 from wardwright.kernel.errors import WardwrightError
+from wardwright.policy.reminders import states_of
 from wardwright.runtime.library import Library
 
 COMPILED_MAX: Final = 1024
@@ -26,7 +28,9 @@ COMPILED_MAX: Final = 1024
 class Policies:
     """Belongs to `runtime.control`."""
 
-    def __init__(self, store: Blobs) -> None:
+    def __init__(self, store: Blobs, sinks: frozenset[str] | None) -> None:
+        """`sinks` are those that alerts may name; None: nobody can tell here."""
+        self._sinks = sinks
         self._compiled: dict[tuple[str, ...], Governance | None] = {}
         """By the digests of the set."""
         self._located: dict[str, Located[PolicyContract]] = {}
@@ -36,6 +40,16 @@ class Policies:
     def contracts(self) -> dict[str, PolicyContract]:
         """What serves, by name."""
         return {name: one.value for name, one in self._located.items()}
+
+    @property
+    def remember(self) -> bool:
+        """Some policy reads a past, or counts budgets."""
+        return any(states_of(one.value) or one.value.machines or one.value.budgets for one in self._located.values())
+
+    @property
+    def past(self) -> dict[str, list[tuple[tuple[State, ...], tuple[Machine, ...]]]]:
+        """What each policy keeps of the past, for `limits.history`."""
+        return {name: [(states_of(one.value), one.value.machines)] for name, one in self._located.items()}
 
     def restore(self, stored: Mapping[str, str]) -> None:
         """Take up the versions stored last, by name and digest."""
@@ -82,13 +96,22 @@ class Policies:
             raise WardwrightError(
                 "contract_reference", f"no policy is named `{missing[0]}`, and the model waits for it"
             )
-        return self._governance(tuple(self._located[name] for name in names))
+        found = tuple(self._located[name] for name in names)
+        if self._sinks is not None:
+            for one in found:
+                for error in unknown_sinks(one, self._sinks):
+                    raise error
+        return self._governance(found)
 
     def _serves(self, policy: PolicyContract) -> bool:
         served = self._located.get(policy.name)
         return served is not None and digest(served.value) == digest(policy)
 
     def _refusals(self, policies: tuple[Located[PolicyContract], ...]) -> tuple[WardwrightError, ...]:
+        if self._sinks is not None:
+            unknown = [error for one in policies for error in unknown_sinks(one, self._sinks)]
+            if unknown:
+                return tuple(unknown)
         try:
             self._governance(policies)
         except ContractErrors as refused:

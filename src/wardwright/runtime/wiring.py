@@ -31,6 +31,7 @@ from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
 from wardwright.runtime.journal import Journal
+from wardwright.runtime.remembering import Remembering
 from wardwright.runtime.settings import Settings, address_of
 from wardwright.runtime.sinks import sinks_of
 from wardwright.runtime.supervisor import Supervisor
@@ -40,10 +41,13 @@ from wardwright.storage.capture_writer import CaptureFileWriter
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.keys import TenantKeys, identity
 from wardwright.storage.reader import SegmentReader
+from wardwright.storage.state import SqliteStateStore
 from wardwright.storage.work_queue import SqliteWorkQueue
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
+STATE_FILE: Final = "remembered.sqlite"
+"""What rules remember, beside the journal: made anew from it when it is gone."""
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
 WORK_DRAIN_S: Final = 10.0
@@ -82,6 +86,7 @@ class Runtime:
         self.gateway: Gateway
         self.journal: Journal
         self.outbox: Outbox
+        self.remembering: Remembering
         self.paths = tuple(paths)
         self.settings = settings
         self.started_at = 0
@@ -150,6 +155,7 @@ class Runtime:
             gateway=self.gateway,
             luck=luck,
             secret_luck=secret_luck,
+            sinks=self.settings.sink_names,
             store=contract_blobs(self.state),
             load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
             upstreams=self.upstreams,
@@ -165,6 +171,10 @@ class Runtime:
             spawn=self.supervisor.spawn,
             writer=self.journal.writer,
         )
+        self.gateway.alerts, self.gateway.approvals = self.alerts, self.approvals
+        self.remembering = Remembering(
+            SqliteStateStore(self.state / STATE_FILE), self.journal.reader, self.gateway, self.clock
+        )
         records = tuple(control_records(self.journal.reader))
         self.approvals.restore(records)
         self.control.restore(records)
@@ -177,7 +187,10 @@ class Runtime:
         self.supervisor.spawn(self.approvals.keep_sweeping())
         self.supervisor.tick(self.wheel)
         self.supervisor.spawn(self._retire())
+        if self.control.remembers:
+            await self.remembering.start()
         await self.reload()
+        self.supervisor.spawn(self.remembering.keep(lambda: self.control.remembers))
 
     def _take_state(self, loop: asyncio.AbstractEventLoop, luck: SecretLuck, address: str) -> None:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -199,6 +212,8 @@ class Runtime:
         read = await asyncio.to_thread(library.read, self.paths)
         self._seen = library.fingerprint(read.files)
         state = await self.control.reload(read, by=by)
+        if self.control.remembers:
+            await self.remembering.start()
         for error in state.errors:
             log.error("refused: %s [%s] %s", error.place or "", error.code, error.message)
         return state
@@ -237,6 +252,7 @@ class Runtime:
                 await asyncio.to_thread(self.journal.close)
             finally:
                 await asyncio.to_thread(self.captures.close)
+        await self.remembering.aclose()
 
     def retire_captures(self) -> None:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""

@@ -25,13 +25,16 @@ from wardwright.journal.entry import Record
 from wardwright.journal.life import receipt_of
 from wardwright.journal.record import read
 from wardwright.journal.rows import Column, Row, RowOf
-from wardwright.journal.store import ChainKey, Cursor, Page, Reader, Where
+from wardwright.journal.store import Asking, ChainKey, Cursor, Page, Reader, Totals, Where
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.storage.index_intake import Intake, Stale
 from wardwright.storage.index_schema import SCHEMA, create_calls
+from wardwright.storage.index_totals import statement, total_of
 
 TAIL_RECORDS_MAX: Final = 20_000
 LIMIT_MAX: Final = 500
+TOTALS_ROWS_MAX: Final = 100_000
+"""Rows that one question takes together; older ones are left out, and the answer says so."""
 _BUSY_S: Final = 10.0
 _OPS: Final = {"eq": "=", "min": ">=", "max": "<="}
 
@@ -49,6 +52,7 @@ class SqliteIndex:
         mode: Literal["trailing", "deferred"] = "trailing",
         delay_s: float = 1.0,
         batch_records: int = 500,
+        totals_rows_max: int = TOTALS_ROWS_MAX,
     ) -> None:
         """`columns` name at least `receipt` (text) and `started_at` (integer).
 
@@ -63,6 +67,7 @@ class SqliteIndex:
         self._mode = mode
         self._delay_s = delay_s
         self._batch_records = batch_records
+        self._totals_rows_max = totals_rows_max
         self._names = {column.name for column in columns}
         self._receipt = [column.name for column in columns].index("receipt")
         self._started_at = [column.name for column in columns].index("started_at")
@@ -126,6 +131,24 @@ class SqliteIndex:
             rows=tuple(rows),
             next=None if last is None else _encoded(last[self._started_at], last[self._receipt]),
             behind=behind,
+        )
+
+    def totals(self, asking: Asking, where: tuple[Where, ...] = (), *, limit: int = 50) -> Totals:
+        """Raises `invalid_request` for a column or limit that cannot be."""
+        if not 1 <= limit <= LIMIT_MAX:
+            raise WardwrightError("invalid_request", f"limit must lie between 1 and {LIMIT_MAX}")
+        for name in (asking.by, asking.counted.column, asking.ranked, *asking.sums):
+            self._require(name)
+        conditions, values = self._conditions(where)
+        sql = statement(asking, conditions)
+        with self._lock:
+            behind = self._look_at_tail()
+            rows = self._db.execute(sql, (*values, self._totals_rows_max, asking.counted.value, limit + 1)).fetchall()
+        return Totals(
+            behind=behind,
+            groups=tuple(total_of(row, asking) for row in rows[:limit]),
+            more=len(rows) > limit,
+            older=bool(rows) and rows[0][0] >= self._totals_rows_max,
         )
 
     def get(self, receipt: str) -> tuple[Record, ...]:
@@ -238,16 +261,17 @@ class SqliteIndex:
         conditions: list[str] = []
         values: list[str | int | None] = []
         for one in where:
-            if one.column not in self._names:
-                raise WardwrightError(
-                    "invalid_request", f"receipts have no column {one.column!r}", place=Place(path=one.column)
-                )
+            self._require(one.column)
             if one.op == "unset":
                 conditions.append(f'"{one.column}" IS NULL')
                 continue
             conditions.append(f'"{one.column}" {_OPS[one.op]} ?')
             values.append(one.value)
         return conditions, values
+
+    def _require(self, column: str) -> None:
+        if column not in self._names:
+            raise WardwrightError("invalid_request", f"receipts have no column {column!r}", place=Place(path=column))
 
 
 def _encoded(started_at: str | int | None, receipt: str | int | None) -> str:

@@ -12,7 +12,7 @@ from parts.front import ADMIN, World, in_world
 from wardwright.api.openapi import OpenAIErrorEnvelope
 from wardwright.api.refusals import rendered
 from wardwright.journal.entry import Record
-from wardwright.journal.store import Page, Where
+from wardwright.journal.store import Asking, Page, Totals, Where
 from wardwright.kernel.errors import CODES, WardwrightError
 from wardwright.runtime.settings import Limits
 
@@ -21,6 +21,9 @@ class BrokenIndex:
     """An index with a bug."""
 
     def query(self, where: tuple[Where, ...] = (), *, limit: int = 50, cursor: str | None = None) -> Page:
+        raise KeyError("a secret of the inside")
+
+    def totals(self, asking: Asking, where: tuple[Where, ...] = (), *, limit: int = 50) -> Totals:
         raise KeyError("a secret of the inside")
 
     def get(self, receipt: str) -> tuple[Record, ...]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
+import msgspec
+
 from wardwright.calls.phases import PHASES, REQUEST
 from wardwright.calls.policy_facts import SOURCES, Asked, request_facts
 from wardwright.calls.receipt import Caller, Sourced
-from wardwright.dialects.openai_request import decode_chat, survey
+from wardwright.calls.tool_facts import TOOL_FACTS
+from wardwright.dialects.openai_request import decode_chat, decode_embeddings, survey
 from wardwright.policy.phases import OPEN, checked
+from wardwright.routing.draw import Keyed
 
 BODY = {
     "model": "wardwright/coding",
@@ -34,7 +38,7 @@ BODY = {
 
 
 def asked(**changes: object) -> Asked:
-    _, head = decode_chat(json.dumps(BODY | changes).encode())
+    members, head = decode_chat(json.dumps(BODY | changes).encode())
     caller = Caller(agent=Sourced("header", "builder"), key="key_1", tags=("eu", "x"))
     return Asked(
         bytes=700,
@@ -44,15 +48,17 @@ def asked(**changes: object) -> Asked:
         head=head,
         hops=1,
         input_tokens=42,
+        messages=members["messages"],
         model="coding",
         retries=2,
+        secret=Keyed(b"the tenant's"),
     )
 
 
 def test_every_field_of_the_phase_has_a_source_of_its_type() -> None:
     closed = {field.name for field in REQUEST.fields if not field.name.endswith(OPEN)}
 
-    assert set(SOURCES) == closed
+    assert set(SOURCES) | set(TOOL_FACTS) == closed
     facts = request_facts(asked(), closed)
     assert facts.unavailable == {}
     assert checked(REQUEST, facts.known).unavailable == {}
@@ -92,6 +98,23 @@ def test_the_fields_hold_what_the_request_says() -> None:
         "text.assistant": "",
         "text.tool": "ok",
     }
+
+
+def test_an_embeddings_request_calls_no_tools() -> None:
+    members, head = decode_embeddings(b'{"model": "e", "input": "text"}')
+    embedding = msgspec.structs.replace(asked(), found=None, head=head, messages=members.get("messages"))
+
+    assert request_facts(embedding, ["tools.latest", "tools.repeats"]).known == {"tools.latest": (), "tools.repeats": 0}
+
+
+def test_tool_calls_of_another_shape_are_unavailable_and_the_rest_is_known() -> None:
+    calls = [{"id": "c", "function": {"name": "edit", "arguments": {"path": "a.py"}}}]
+    facts = request_facts(
+        asked(messages=[{"role": "assistant", "tool_calls": calls}]), ["tools.repeats", "request.hops"]
+    )
+
+    assert facts.known == {"request.hops": 1}
+    assert facts.unavailable == {"tools.repeats": "tool calls have a shape that is not known"}
 
 
 def test_only_what_is_read_is_looked_at() -> None:

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from wardwright.contracts.decode import KINDS
 from wardwright.contracts.model import ModelContract, Target
 from wardwright.contracts.schema import DIALECT, schema
+from wardwright.runtime.settings import FILES
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -22,7 +23,7 @@ def documents() -> list[dict[str, Any]]:
     import tomllib
 
     found: list[dict[str, Any]] = []
-    for file in sorted(EXAMPLES.rglob("*")):
+    for file in sorted(file for file in EXAMPLES.rglob("*") if file.name not in FILES):
         match file.suffix:
             case ".yaml":
                 found.extend(YAML(typ="safe", pure=True).load_all(file.read_text()))

@@ -365,7 +365,7 @@ def test_receipts_told_again_give_what_the_calls_gave() -> None:
     for number in range(20):
         at = NOON + number * 7 * SECOND_US
         charges = spent(live, limit(1000), limit(1000, name="c", calendar="day"), claims=user(number % 3), at=at)
-        again.apply(Entry(at_us=at, charges=charges, tenant="t"))
+        again.apply(Entry(at_us=at, charges=charges, order=number + 1, tenant="t"))
 
     assert again.snapshot() == live.snapshot()
 
@@ -373,14 +373,15 @@ def test_receipts_told_again_give_what_the_calls_gave() -> None:
 def test_a_receipt_from_before_the_window_counts_nothing() -> None:
     budgets = Budgets()
     (charge,) = spent(budgets, limit())
-    budgets.apply(Entry(at_us=NOON - DAY_US, charges=(charge,), tenant="t"))
+    budgets.apply(Entry(at_us=NOON - DAY_US, charges=(charge,), order=9, tenant="t"))
 
     assert budgets.standing(limit(), ANN, NOON) == Held(reserved=0, used=10)
 
 
 def test_a_meter_that_this_build_cannot_read_is_left_out() -> None:
     budgets = Budgets()
-    budgets.apply(Entry(at_us=NOON, charges=(Charge(amount=1, claim="c", meter="p/b:x:y:week", used=1),), tenant="t"))
+    charge = Charge(amount=1, claim="c", meter="p/b:x:y:week", used=1)
+    budgets.apply(Entry(at_us=NOON, charges=(charge,), order=1, tenant="t"))
 
     assert len(budgets) == 0
 

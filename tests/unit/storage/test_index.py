@@ -12,7 +12,7 @@ import pytest
 from wardwright.journal.entry import Entry, Record
 from wardwright.journal.life import CLOSED, LOST, OPENED
 from wardwright.journal.rows import Row, columns_of, row_of, value_of
-from wardwright.journal.store import ChainKey, Where
+from wardwright.journal.store import Asking, ChainKey, Total, Where
 from wardwright.kernel.errors import WardwrightError
 from wardwright.storage.index import LIMIT_MAX, SqliteIndex
 from wardwright.testing.determinism import HandClock
@@ -31,6 +31,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = columns_of(Call, frozenset({"model"}))
+TOGETHER_MAX = 40
+ASKING = Asking(by="model", counted=Where("stream", "eq", 0), percents=(50, 95), ranked="tokens", sums=("tokens",))
 
 
 def call_row(record: Record, opened: Record | None) -> Row | None:
@@ -47,7 +49,9 @@ class World:
         self.index = self.opened()
 
     def opened(self) -> SqliteIndex:
-        index = SqliteIndex(self.path, COLUMNS, call_row, self.store, mode="deferred", batch_records=7)
+        index = SqliteIndex(
+            self.path, COLUMNS, call_row, self.store, mode="deferred", batch_records=7, totals_rows_max=TOGETHER_MAX
+        )
         index.open()
         return index
 
@@ -55,8 +59,10 @@ class World:
         self.index.close()
         self.index = self.opened()
 
-    def put(self, number: int, *kinds: str, model: str = "coding", at: int | None = None) -> None:
-        data = Call(model=model, receipt=f"rcp_{number:04d}", started_at=number if at is None else at)
+    def put(
+        self, number: int, *kinds: str, model: str = "coding", at: int | None = None, tokens: int | None = None
+    ) -> None:
+        data = Call(model=model, receipt=f"rcp_{number:04d}", started_at=number if at is None else at, tokens=tokens)
         for kind in kinds:
             self.writer.put(Entry(kind, data, at=0))
         self.loop.turn()
@@ -105,6 +111,39 @@ def test_rows_come_newest_first_and_ties_fall_by_receipt(world: World) -> None:
     for number, at in ((1, 5), (2, 9), (3, 5), (4, 7)):
         world.put(number, CLOSED, at=at)
     assert world.found() == ["rcp_0002", "rcp_0004", "rcp_0003", "rcp_0001"]
+
+
+def test_rows_are_taken_together_by_a_column_the_largest_group_first(world: World) -> None:
+    for number in range(1, 21):
+        world.put(number, CLOSED, model="a", tokens=number)
+    world.put(21, CLOSED, model="b", tokens=7)
+    totals = world.index.totals(ASKING)
+    assert totals.groups == (
+        Total(counted=20, ranks=(10, 19), rows=20, sums=(210,), value="a"),
+        Total(counted=1, ranks=(7, 7), rows=1, sums=(7,), value="b"),
+    )
+    assert (totals.more, totals.older, totals.behind) == (False, False, False)
+
+
+def test_rows_without_a_value_are_a_group_and_count_nothing(world: World) -> None:
+    world.put(1, CLOSED)
+    (total,) = world.index.totals(msgspec.structs.replace(ASKING, by="tokens")).groups
+    assert total == Total(counted=1, ranks=(0, 0), rows=1, sums=(0,), value=None)
+
+
+def test_totals_heed_conditions_and_say_what_they_leave_out(world: World) -> None:
+    for number in range(TOGETHER_MAX + 5):
+        world.put(number, CLOSED, model=f"m{number % 3}", tokens=1)
+    totals = world.index.totals(ASKING, limit=2)
+    assert (len(totals.groups), totals.more, totals.older) == (2, True, True)
+    (only,) = world.index.totals(ASKING, (Where("model", "eq", "m1"), Where("started_at", "min", 30))).groups
+    assert (only.value, only.rows) == ("m1", 5)
+
+
+@pytest.mark.parametrize("wrong", [{"by": "nothing"}, {"ranked": "x"}, {"sums": ("tokens", "x")}])
+def test_totals_by_a_column_that_is_not_there_are_refused(world: World, wrong: dict[str, str]) -> None:
+    with pytest.raises(WardwrightError, match="no column"):
+        world.index.totals(msgspec.structs.replace(ASKING, **wrong))
 
 
 def test_pages_meet_without_gap_or_overlap(world: World) -> None:
