@@ -30,6 +30,8 @@ GOVERNED: Final = "wardwright-governed"
 """With every default, and every call under RULES."""
 RULES: Final = ("rules-50", "rules-100")
 """The policies of the governed gateway, as they stand beside this file; none of their rules fires under these loads."""
+SINKS: Final = ("agents", "cost", "lab", "platform", "release", "security")
+"""Where rules of RULES would tell of something."""
 WAITING: Final = "rule-that-waits"
 """A policy more, whose one rule holds the end of what `hold` says."""
 INDEX_DELAY_S: Final = 1.3
@@ -183,6 +185,8 @@ class Wardwright:
         state.mkdir(mode=0o700, exist_ok=True)
         for name, document in wardwright_documents(site, governed=self._governed).items():
             (contracts / name).write_bytes(document)
+        if self._governed:
+            (contracts / "wardwright.json").write_bytes(_settings_document())
         key = _serving_key(site.directory)
         return Launch(
             argv=(
@@ -217,6 +221,12 @@ def _provider_document(site: Site) -> bytes:
             "pool": {"connections_max": 2048, "waiting_max": 2048},
         }
     )
+
+
+def _settings_document() -> bytes:
+    """Settings with the sinks that rules of RULES name; nothing is told to them under these loads."""
+    sinks = {name: {"kind": "jsonl", "path": f"{name}.jsonl"} for name in SINKS}
+    return msgspec.json.encode({"sinks": sinks})
 
 
 def _waiting_document() -> bytes:
