@@ -48,7 +48,7 @@ def test_the_governed_gateway_has_every_rule_over_every_model_that_is_called() -
     documents = wardwright_documents(SITE, governed=True)
     located = [one for name, data in documents.items() for one in decode(data, name)]
     policies = [one for one in located if isinstance(one.value, PolicyContract)]
-    governance = govern(policies)  # type: ignore[arg-type]
+    governance = govern(policies)
     assert governance is not None
     assert governance.stream is not None
     assert (len(governance.stream.rules), len(governance.policy.of("request"))) == (51, 100)
@@ -60,7 +60,7 @@ def test_the_governed_gateway_has_every_rule_over_every_model_that_is_called() -
 
 def test_what_an_open_stream_says_ends_in_what_a_rule_waits_for() -> None:
     located = [one for name, data in wardwright_documents(SITE, governed=True).items() for one in decode(data, name)]
-    governance = govern([one for one in located if isinstance(one.value, PolicyContract)])  # type: ignore[misc]
+    governance = govern([one for one in located if isinstance(one.value, PolicyContract)])
     assert governance is not None
     assert governance.stream is not None
     governor = Governor(governance.stream)
