@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from benchmarks.gateways import DEFERRED, FLOOR, NGINX, WARDWRIGHT
+from benchmarks.gateways import DEFERRED, FLOOR, GOVERNED, NGINX, WARDWRIGHT
 from benchmarks.loads import GROWTH_CALLS, LOADS
 from benchmarks.results import Results
 
@@ -24,6 +24,8 @@ LONG_PROMPT_MAX: Final = 4.0
 STREAM_KIB_MAX: Final = 40.0
 START_S_MAX: Final = 1.0
 GROWTH_PERCENT_MAX: Final = 5.0
+RULES_FIRST_TOKEN_MS_MAX: Final = 1.0
+"""What rules may add to the time before the first byte, when nothing is held."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -61,9 +63,11 @@ def bars_of(results: Results) -> tuple[Bar, ...]:
             lambda gateway: results.cpu_us(gateway, "json-200k"),
             LONG_PROMPT_MAX,
         ),
-        _open_stream(results),
+        _open_stream(results, WARDWRIGHT, "an idle open stream"),
+        _open_stream(results, GOVERNED, "the same with 50 stream rules and a held tail"),
         *_starts(results),
         _growth(results),
+        *_rules(results),
         *_peers(results),
     )
 
@@ -84,9 +88,23 @@ def _verdict(holds: bool) -> Verdict:
     return "met" if holds else "missed"
 
 
-def _open_stream(results: Results) -> Bar:
-    asked = f"an idle open stream: at most {STREAM_KIB_MAX:g} KiB"
-    found = next((one for one in results.open_streams if one.gateway == WARDWRIGHT), None)
+def _rules(results: Results) -> Iterator[Bar]:
+    """What rules take by themselves, and what they add before the first byte where callers need not wait."""
+    for one in results.rules:
+        asked = f"{one.what}: at most {one.bar:g} {one.unit}"
+        yield Bar(asked, f"{one.took:.2f} {one.unit}", _verdict(one.took <= one.bar))
+    asked = f"rules, before the first byte (20 ms upstream, 8 callers): at most {RULES_FIRST_TOKEN_MS_MAX:g} ms more"
+    governed, plain = results.first_byte_us(GOVERNED, "latency-8"), results.first_byte_us(WARDWRIGHT, "latency-8")
+    if governed is None or plain is None:
+        yield Bar(asked, "-", "not measured")
+    else:
+        added_ms = (governed - plain) / 1_000
+        yield Bar(asked, f"{added_ms:+.2f} ms (p50)", _verdict(added_ms <= RULES_FIRST_TOKEN_MS_MAX))
+
+
+def _open_stream(results: Results, gateway: str, what: str) -> Bar:
+    asked = f"{what}: at most {STREAM_KIB_MAX:g} KiB"
+    found = next((one for one in results.open_streams if one.gateway == gateway), None)
     if found is None:
         return Bar(asked, "-", "not measured")
     held = found.kib_per_stream
@@ -125,7 +143,7 @@ def _growth(results: Results) -> Bar:
 def _peers(results: Results) -> Iterator[Bar]:
     """Less CPU than every peer under every load. A load that the peer alone does not survive is no contest; one that
     this gateway does not survive is lost."""
-    ours = {WARDWRIGHT, DEFERRED, NGINX, FLOOR}
+    ours = {WARDWRIGHT, DEFERRED, GOVERNED, NGINX, FLOOR}
     for contestant in results.contestants:
         if contestant.name in ours:
             continue

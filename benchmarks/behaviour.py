@@ -25,8 +25,10 @@ WHOLE_TEXT: Final = (
 )
 """What `json` answers."""
 
-HOLD_TEXT: Final = "open"
-"""The only thing `hold` says."""
+HOLD_WORD: Final = "open"
+HOLD_TEXT: Final = f"{HOLD_WORD} §§"
+"""The only thing `hold` says. The word leaves at once; what follows is the beginning of what one rule of the governed
+gateway waits for."""
 
 
 class Whole(msgspec.Struct, frozen=True):

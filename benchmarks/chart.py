@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from benchmarks.gateways import DEFERRED, NGINX, WARDWRIGHT
+from benchmarks.gateways import DEFERRED, GOVERNED, NGINX, WARDWRIGHT
 from benchmarks.loads import LOADS, Load, LoadName
 from benchmarks.results import Results
 
@@ -132,7 +132,7 @@ def _tick(decade: int) -> str:
 
 
 def _kind(name: str) -> str:
-    if name in (WARDWRIGHT, DEFERRED):
+    if name in (WARDWRIGHT, DEFERRED, GOVERNED):
         return "ours"
     return "plain" if name == NGINX else "peer"
 

@@ -26,6 +26,14 @@ WARDWRIGHT: Final = "wardwright"
 """With every default."""
 DEFERRED: Final = "wardwright-deferred"
 """With the receipt index left to be built later."""
+GOVERNED: Final = "wardwright-governed"
+"""With every default, and every call under RULES."""
+RULES: Final = ("rules-50", "rules-100")
+"""The policies of the governed gateway, as they stand beside this file; none of their rules fires under these loads."""
+SINKS: Final = ("agents", "cost", "lab", "platform", "release", "security")
+"""Where rules of RULES would tell of something."""
+WAITING: Final = "rule-that-waits"
+"""A policy more, whose one rule holds the end of what `hold` says."""
 INDEX_DELAY_S: Final = 1.3
 """The receipt index follows within a second, and takes a moment."""
 JOURNAL_DELAY_S: Final = 0.2
@@ -155,10 +163,11 @@ http {{
 class Wardwright:
     """This gateway: a serving key, receipts in `batch` mode, one dispatcher a model, no rules."""
 
-    def __init__(self, name: str, index: Literal["follow", "deferred"], about: str) -> None:
+    def __init__(self, name: str, index: Literal["follow", "deferred"], about: str, *, governed: bool = False) -> None:
         self._name = name
         self._index = index
         self._about = about
+        self._governed = governed
 
     @property
     def name(self) -> str:
@@ -174,8 +183,10 @@ class Wardwright:
         contracts, state = site.directory / "contracts", site.directory / "state"
         contracts.mkdir(exist_ok=True)
         state.mkdir(mode=0o700, exist_ok=True)
-        for name, document in wardwright_documents(site).items():
+        for name, document in wardwright_documents(site, governed=self._governed).items():
             (contracts / name).write_bytes(document)
+        if self._governed:
+            (contracts / "wardwright.json").write_bytes(_settings_document())
         key = _serving_key(site.directory)
         return Launch(
             argv=(
@@ -188,11 +199,16 @@ class Wardwright:
         )
 
 
-def wardwright_documents(site: Site) -> dict[str, bytes]:
-    """The provider and a contract a model, by file name."""
+def wardwright_documents(site: Site, *, governed: bool = False) -> dict[str, bytes]:
+    """The provider and a contract a model, by file name; `governed`: with policies over those that are served."""
     served = {model: model for model in site.models}
     spare = {f"spare-{number:03d}": "json" for number in range(site.spare_contracts)}
-    documents = {f"{name}.json": _model_document(name, model) for name, model in (served | spare).items()}
+    policies = (*RULES, WAITING) if governed else ()
+    documents = {f"{name}.json": _model_document(name, model, policies) for name, model in served.items()}
+    documents |= {f"{name}.json": _model_document(name, model) for name, model in spare.items()}
+    documents |= {f"{name}.yaml": (Path(__file__).parent / f"{name}.yaml").read_bytes() for name in policies[:-1]}
+    if governed:
+        documents[f"{WAITING}.json"] = _waiting_document()
     return {"upstream.json": _provider_document(site), **documents}
 
 
@@ -207,11 +223,32 @@ def _provider_document(site: Site) -> bytes:
     )
 
 
-def _model_document(name: str, model: str) -> bytes:
+def _settings_document() -> bytes:
+    """Settings with the sinks that rules of RULES name; nothing is told to them under these loads."""
+    sinks = {name: {"kind": "jsonl", "path": f"{name}.jsonl"} for name in SINKS}
+    return msgspec.json.encode({"sinks": sinks})
+
+
+def _waiting_document() -> bytes:
+    """Patient as no rule of a file is: the streams that are measured stand still for as long as it takes."""
+    rule = {
+        "id": "waits",
+        "phase": "stream",
+        "on": ["text"],
+        "match": {"contains": "§§§"},
+        "hold": {"mode": "exact", "age_ms_max": 3_600_000},
+        "then": [{"block": {}}],
+        "why": "An open stream is measured with text that is held.",
+    }
+    return msgspec.json.encode({"kind": "policy", "name": WAITING, "rules": [rule]})
+
+
+def _model_document(name: str, model: str, policies: tuple[str, ...] = ()) -> bytes:
     return msgspec.json.encode(
         {
             "kind": "model",
             "name": name,
+            "policies": policies,
             "targets": [
                 {"name": "small", "provider": "bench", "model": model, "context_window": 16_000},
                 {"name": "large", "provider": "bench", "model": model, "context_window": 1_000_000},
@@ -244,4 +281,7 @@ def wardwrights() -> tuple[Gateway, ...]:
     return (
         Wardwright(WARDWRIGHT, "follow", "the index kept within a second"),
         Wardwright(DEFERRED, "deferred", "the index built when it is asked"),
+        Wardwright(
+            GOVERNED, "follow", "the index kept within a second, 50 stream and 100 request rules", governed=True
+        ),
     )

@@ -323,7 +323,7 @@ class _Listener(asyncio.Protocol):
         if self.opened.done():
             return
         self._seen += data
-        if b'"' + behaviour.HOLD_TEXT.encode() + b'"' in self._seen:
+        if b'"' + behaviour.HOLD_WORD.encode() in self._seen:
             self.opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -17,9 +17,9 @@ import msgspec
 
 from benchmarks.bars import bars_of
 from benchmarks.chart import chart_of, ratio_text
-from benchmarks.gateways import FLOOR, NGINX
+from benchmarks.gateways import FLOOR, GOVERNED, NGINX, WARDWRIGHT
 from benchmarks.loads import LOADS, Load
-from benchmarks.results import Figures, Results
+from benchmarks.results import Contestant, Figures, Results
 from benchmarks.spread import Spread
 
 PAGE: Final = "benchmarks.md"
@@ -41,6 +41,8 @@ _READING: Final = """\
   answers per second are a lower bound; CPU per answer is not affected by that.
 - *added* is the latency without the time the upstream states it took, less the floor's. Differences below about 15 %
   and percentiles far out at low concurrency are noise of a small machine.
+- A gateway that did not take part in this run keeps the figures of the run it took part in last, with its date; a
+  ratio to it compares two runs.
 - nginx relays bytes and reads neither JSON nor events. No gateway speaks TLS here.
 - A burst hands all events of a stream to the kernel at once, so a gateway reads many per wake-up; the slow streams
   show the cost of one event at a time."""
@@ -75,6 +77,7 @@ def _blocks(results: Results) -> Iterator[str]:
     yield "Microseconds (× nginx), then lowest–highest."
     yield _by_load(results, [load for load in LOADS if not load.name.startswith("latency")], _cpu, floor=False)
     yield _further_events(results)
+    yield from _rules(results)
     yield "## Latency"
     yield "Added milliseconds p50 / p99 with an upstream that takes about 20 ms; the floor's own figures are its total."
     yield _by_load(results, [load for load in LOADS if load.name.startswith("latency")], _added, floor=True)
@@ -90,7 +93,7 @@ def _blocks(results: Results) -> Iterator[str]:
     yield from _memory(results)
     yield from _starts(results)
     yield "## Who took part"
-    yield _table(("name", "what"), [(one.name, one.about) for one in results.contestants])
+    yield _table(("name", "what"), [(one.name, _about(one)) for one in results.contestants])
     if results.absent or any(cell.voided for cell in results.cells):
         yield "## What is missing, and why"
         missing = [(one.what, one.why) for one in results.absent]
@@ -170,6 +173,39 @@ def _further_events(results: Results) -> str:
     if not rows:
         return ""
     return "One further event of a burst (slope between 50 and 1,000 events):\n\n" + _table(("", "µs", "× nginx"), rows)
+
+
+def _about(one: Contestant) -> str:
+    return one.about if one.kept_from is None else f"{one.about}; measured in a run of {one.kept_from}"
+
+
+def _rules(results: Results) -> Iterator[str]:
+    """What being governed costs: the same loads with and without policies, and the rules by themselves."""
+    rows = []
+    for load in LOADS:
+        governed, plain = results.cpu_us(GOVERNED, load.name), results.cpu_us(WARDWRIGHT, load.name)
+        first, before = results.first_byte_us(GOVERNED, load.name), results.first_byte_us(WARDWRIGHT, load.name)
+        if governed is not None and plain is not None and first is not None and before is not None:
+            more = f"{governed:,.0f} against {plain:,.0f} ({ratio_text(governed / plain)})"
+            rows.append((load.title, more, f"{(first - before) / 1_000:+.2f}"))
+    if rows or results.rules:
+        yield "## Rules"
+    if rows:
+        yield (
+            "The same loads with 50 stream rules and 100 request rules over every call, and without any: CPU "
+            "microseconds per answer, and milliseconds to the first byte more (p50; where a load saturates the core, "
+            "calls wait for each other)."
+        )
+        yield _table(("", "CPU, governed against not", "first byte"), rows)
+        governed_event, plain_event = results.further_event_us(GOVERNED), results.further_event_us(WARDWRIGHT)
+        if governed_event is not None and plain_event is not None:
+            yield f"One further event of a burst: {governed_event:.2f} µs governed, {plain_event:.2f} µs not."
+    if results.rules:
+        yield "Rules by themselves, in one process, the best of some rounds:"
+        yield _table(
+            ("", "took", "asked"),
+            [(one.what, f"{one.took:.2f} {one.unit}", f"{one.bar:g} {one.unit}") for one in results.rules],
+        )
 
 
 def _memory(results: Results) -> Iterator[str]:

@@ -115,6 +115,17 @@ class Contestant(msgspec.Struct, frozen=True):
 
     name: str
     about: str
+    kept_from: str | None = None
+    """The date of an earlier run that its figures come from; None: it took part in this one."""
+
+
+class RuleTime(msgspec.Struct, frozen=True, kw_only=True):
+    """How long rules take by themselves, in one process, and what is asked of that."""
+
+    what: str
+    took: float
+    bar: float
+    unit: str
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +155,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     growth: tuple[Growth, ...] = ()
     starts: tuple[Start, ...] = ()
     absent: tuple[Absent, ...] = ()
+    rules: tuple[RuleTime, ...] = ()
 
     def cell(self, gateway: str, load: LoadName) -> Cell | None:
         return next((cell for cell in self.cells if (cell.gateway, cell.load) == (gateway, load)), None)
@@ -161,7 +173,35 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         spread = self.spread(gateway, load, lambda window: window.cpu_us)
         return None if spread is None else spread.median
 
+    def first_byte_us(self, gateway: str, load: LoadName) -> float | None:
+        """The median time to the first byte."""
+        spread = self.spread(gateway, load, lambda window: window.first_byte_p50_us)
+        return None if spread is None else spread.median
+
     def further_event_us(self, gateway: str) -> float | None:
         """The CPU time that one more streamed event costs: the slope between 50 and 1,000 events."""
         short, long = self.cpu_us(gateway, "sse-50"), self.cpu_us(gateway, "sse-1000")
         return None if short is None or long is None else (long - short) / 950
+
+
+def with_kept(results: Results, earlier: Results) -> Results:
+    """The results with what an earlier run found of gateways that took no part in this one, each marked with its date.
+
+    A ratio between the two compares runs: the page says so.
+    """
+    measured = {one.name for one in results.contestants} | {absent.what for absent in results.absent}
+    kept = [
+        msgspec.structs.replace(one, kept_from=one.kept_from or earlier.date)
+        for one in earlier.contestants
+        if one.name not in measured
+    ]
+    names = {one.name for one in kept}
+    return msgspec.structs.replace(
+        results,
+        contestants=(*results.contestants, *kept),
+        cells=(*results.cells, *(one for one in earlier.cells if one.gateway in names)),
+        open_streams=(*results.open_streams, *(one for one in earlier.open_streams if one.gateway in names)),
+        growth=(*results.growth, *(one for one in earlier.growth if one.gateway in names)),
+        starts=(*results.starts, *(one for one in earlier.starts if one.gateway in names)),
+        absent=(*results.absent, *(one for one in earlier.absent if one.what.partition(",")[0] in names)),
+    )

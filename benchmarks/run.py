@@ -23,12 +23,33 @@ from typing import Final
 import msgspec
 import uvloop
 
-from benchmarks import report
+from benchmarks import report, rules, stream_rules
 from benchmarks.bars import bars_of
-from benchmarks.gateways import DEFERRED, NGINX, SPARE_CONTRACTS, WARDWRIGHT, Gateway, Nginx, Unavailable, wardwrights
+from benchmarks.gateways import (
+    DEFERRED,
+    GOVERNED,
+    NGINX,
+    SPARE_CONTRACTS,
+    WARDWRIGHT,
+    Gateway,
+    Nginx,
+    Unavailable,
+    wardwrights,
+)
 from benchmarks.loads import FULL, LOADS, MODELS, QUICK, STANDARD, Load, Scale
 from benchmarks.peers import peers
-from benchmarks.results import Absent, Cell, Contestant, Growth, Machine, OpenStreams, Results, Start
+from benchmarks.results import (
+    Absent,
+    Cell,
+    Contestant,
+    Growth,
+    Machine,
+    OpenStreams,
+    Results,
+    RuleTime,
+    Start,
+    with_kept,
+)
 from benchmarks.rig import Rig, Running, Upstream
 from benchmarks.spread import spread_of
 
@@ -36,7 +57,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 KEPT: Final = ROOT / "out" / "benchmarks"
 """Where a quick run writes."""
 PEERS_HOME: Final = ROOT / "out" / "peers"
-OURS: Final = frozenset({WARDWRIGHT, DEFERRED})
+OURS: Final = frozenset({WARDWRIGHT, DEFERRED, GOVERNED})
 JOURNAL_CALLS_STEP: Final = 50_000
 JOURNAL_CALLS_MAX: Final = 5_000_000
 
@@ -53,6 +74,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     gateways: tuple[str, ...]
     """Only these; empty means all."""
     command: str
+    keep: Path | None
+    """A directory of earlier results: what they say of gateways that take no part in this run stands on its page."""
 
 
 def say(line: str) -> None:
@@ -88,6 +111,7 @@ class Run:
             growth=tuple(growth),
             starts=tuple(starts),
             absent=tuple(self._absent),
+            rules=rule_times(),
         )
 
     async def _rounds(self) -> tuple[list[Gateway], tuple[Cell, ...]]:
@@ -195,6 +219,14 @@ def _journal_bytes(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*.jsonl"))
 
 
+def rule_times() -> tuple[RuleTime, ...]:
+    """Rules by themselves: the process that measures runs them, on the cores of the load."""
+    say("rules  by themselves")
+    request = (RuleTime(what=one.what, took=one.took_us, bar=one.bar_us, unit="µs") for one in rules.measured())
+    stream = (RuleTime(what=one.what, took=one.took, bar=one.bar, unit=one.unit) for one in stream_rules.measured())
+    return (*request, *stream)
+
+
 def machine_of(gateway_cores: Sequence[int], load_cores: Sequence[int]) -> Machine:
     """This machine in words that fit a report."""
     processor = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
@@ -253,6 +285,9 @@ def options_from(arguments: Sequence[str]) -> Options:
     parser.add_argument("--peers", action="store_true", help="install and measure other gateways too")
     parser.add_argument("--strict", action="store_true", help="fail if a bar is missed or not measured")
     parser.add_argument("--docs", type=Path, help="where the page and the chart go (default: docs)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DOCS", help="keep what the page there says of gateways that are not measured now"
+    )
     parser.add_argument("--date", help="the date on the page (default: today, UTC)")
     parser.add_argument("--loads", nargs="+", choices=[load.name for load in LOADS], help="only these")
     parser.add_argument("--gateways", nargs="+", default=[], metavar="NAME", help="only these")
@@ -267,12 +302,16 @@ def options_from(arguments: Sequence[str]) -> Options:
         loads=tuple(load for load in LOADS if not chosen.loads or load.name in chosen.loads),
         gateways=tuple(chosen.gateways),
         command=" ".join(["python -m benchmarks", *arguments]),
+        keep=chosen.keep,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_from(sys.argv[1:] if arguments is None else arguments)
+    earlier = None if options.keep is None else report.read(options.keep / report.RESULTS)
     results = uvloop.run(run(options))
+    if earlier is not None:
+        results = with_kept(results, earlier)
     report.write(results, options.docs)
     judged = bars_of(results)
     for bar in judged:

@@ -60,7 +60,7 @@ def measured(rounds: int = 9) -> tuple[Timed, ...]:
     gc.disable()
     try:
         return (
-            Timed(f"a delta, {len(fifty.rules)} rules", _best(fifty, pieces, rounds), 7.0, "µs"),
+            Timed(f"a delta, {len(fifty.rules)} rules", _best(fifty, pieces, rounds), 10.0, "µs"),
             Timed("a delta, nothing alive", _best(quiet, pieces, rounds), 7.0, "µs"),
             Timed("before the first token", _first(fifty, pieces, rounds), 1000.0, "µs"),
             Timed("an open stream, text held", _kept(fifty), 20.0, "KB"),

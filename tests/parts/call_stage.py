@@ -52,11 +52,11 @@ def planned(targets: int = 2) -> Plan:
     )
 
 
-def terms(targets: int = 2, *, drain: bool = False) -> tuple[Terms, ...]:
+def terms(targets: int = 2, *, drain: bool = False, continues: bool = False) -> tuple[Terms, ...]:
     return tuple(
         Terms(
             context_window=8192,
-            continues=False,
+            continues=continues,
             double=False,
             drain=drain,
             mark=f"coding/t{n}=m{n}",

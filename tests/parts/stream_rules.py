@@ -43,6 +43,11 @@ def _join(parts: Sequence[Pattern]) -> Pattern:
     return Pattern(*("".join(spelled) for spelled in zip(*parts, strict=True)))
 
 
+def atoms(text: str) -> Pattern:
+    """These characters, one after the other."""
+    return _join([_atom(char) for char in text])
+
+
 def _repeat(part: Pattern, loop: str) -> Pattern:
     return Pattern(*(f"(?:{spelled}){loop}" for spelled in part))
 
@@ -112,8 +117,8 @@ def rule_sets(draw: st.DrawFn) -> list[Meaning]:
 @st.composite
 def seams(draw: st.DrawFn) -> list[Meaning]:
     """Edits that can join the halves of what is blocked, and one rule of any kind."""
-    blocked = _join([_atom(char) for char in draw(st.sampled_from(["ab", "aab", "a a"]))])
-    edited = _join([_atom(char) for char in draw(st.sampled_from(["1", "1 ", "b1"]))])
+    blocked = atoms(draw(st.sampled_from(["ab", "aab", "a a"])))
+    edited = atoms(draw(st.sampled_from(["1", "1 ", "b1"])))
     edits: tuple[Action, ...] = (Drop(), Drop(), Rewrite(""), Rewrite("a"), Rewrite(" "))
     then = draw(st.sampled_from(edits))
     block = StreamRule(id="block", match=Regex(blocked.source), then=Block(), priority=draw(st.integers(0, 1)))

@@ -37,6 +37,12 @@ CAUGHT_MAX: Final = 64
 """Findings of one attempt that its receipt describes; the rest are counted."""
 
 
+_ENDING: Final = frozenset({"block", "retry", "ended"})
+_CHANGED: Final = Broken(
+    "upstream_failed", "rules now change what the client has seen: the answer cannot go on from it"
+)
+
+
 class Called(msgspec.Struct):
     """One tool call of an answer."""
 
@@ -113,7 +119,7 @@ class GovernedAnswer:
     """One attempt's answer. `stop` says that it must end, and why; nothing comes out any more then."""
 
     __slots__ = (
-        "_decoder", "_governor", "_heard", "_held_since_ns", "_keeps", "_kept", "_renderer", "_room", "_skip", "_told",
+        "_decoder", "_governor", "_heard", "_held_since_ns", "_keeps", "_kept", "_renderer", "_room", "_seen", "_told",
         "broken", "caught", "caught_more", "held_chars_max", "held_ns_max", "stop", "tally", "told", "written",
     )  # fmt: skip
 
@@ -148,7 +154,8 @@ class GovernedAnswer:
         self.stop: Abort | Retry | None = None
         self.written = Written()
         self._keeps = keeps
-        self._skip = 0 if governor is None else len(prefix)
+        self._seen = "" if governor is None else prefix
+        """What the client has seen already, as far as it has not come out of the governor again."""
         if prefix and governor is not None:
             self._carry(governor.take([TextDelta(0, prefix)], now_ns), now_ns)
 
@@ -164,6 +171,12 @@ class GovernedAnswer:
         if len(choices) != 1 or 0 not in choices or told.tool_calls or told.reasoning_chars or told.refusal_chars:
             return None
         return "".join(choices[0].text) or None
+
+    @property
+    def edited(self) -> bool:
+        """A rule changed the text, or it found so much that this is not known."""
+        edits = (one for one in self.caught if one.action in ("rewrite", "drop") and not one.shadow)
+        return bool(self.caught_more) or any(one.lost_to is None for one in edits)
 
     @property
     def done(self) -> bool:
@@ -256,19 +269,23 @@ class GovernedAnswer:
                 break
             if self._keeps:
                 self.written.add(event)
-            if self._skip and isinstance(event, TextDelta):
-                cut = event.text[self._skip :]
-                self._skip -= len(event.text) - len(cut)
-                if not cut:
+            if self._seen and isinstance(event, TextDelta):
+                shared = min(len(self._seen), len(event.text))
+                if event.text[:shared] != self._seen[:shared]:
+                    self.broken = _CHANGED
+                    break
+                self._seen = self._seen[shared:]
+                if shared == len(event.text):
                     continue
-                event = TextDelta(event.choice, cut)  # the client has seen what was cut off
+                event = TextDelta(event.choice, event.text[shared:])
             self._told.add(event)
             if written := self._renderer.write(event):
                 out.append(written)
         return b"".join(out)
 
     def _note(self, caught: Caught) -> None:
-        if len(self.caught) < CAUGHT_MAX:
+        # What ends the attempt is found once, with the rules that match there: it is told whatever came before it.
+        if len(self.caught) < CAUGHT_MAX or (caught.action in _ENDING and not caught.shadow):
             self.caught.append(caught)
         else:
             self.caught_more += 1

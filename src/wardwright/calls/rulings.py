@@ -173,12 +173,15 @@ class Rulings:
             if before is not NOTHING:
                 self._noted.append(_Noted("stream", facts, before, index))
             return before, None
-        watching = {rule.name for rule in armed}
+        silent: frozenset[str] = frozenset()
+        if len(armed) < len(rules.rules):
+            watching = {rule.name for rule in armed}
+            silent = frozenset(rule.id for rule in rules.rules if rule.id not in watching)
         return before, Governor(
             rules,
             past=self._past(now_us),
             retries_left=self.retries_left,
-            silent=frozenset(rule.id for rule in rules.rules if rule.id not in watching),
+            silent=silent,
             delivery=delivery,
             seen=seen,
         )
@@ -289,13 +292,17 @@ class Rulings:
 
     def onward(self, stop: Abort, planned: Attempt, answer: GovernedAnswer, now_us: int) -> Again | None:
         """The same after a stream rule gave up an attempt of which a part had left, where the rule wants it continued
-        and that part is one text and nothing else. The provider is the same: it is known to be able to."""
+        and that part is one text and nothing else, as the model wrote it. The provider is the same: it is known to be
+        able to."""
         rule = None if stop.cause != "retry_after_release" or stop.rule is None else self.governance.by_name[stop.rule]
         actions = () if rule is None else rule.rule.then
         action = next((one for one in actions if isinstance(one, RetryWithReminder)), None)
         if rule is None or action is None or action.after_release != "continue" or answer.only_text is None:
             return None
-        self.retried((rule.name,), now_us)
+        if answer.edited:
+            return None  # judged again, what edits composed would be read as the model's own words
+        together = {one.rule for one in answer.caught if one.action == "retry" and not one.shadow}
+        self.retried((name for name in together if name is not None), now_us)
         where = (f"{planned.provider}/{planned.model}",)
         return Again(constraints=(where,), prefix=answer.only_text, reminders=(action.text,))
 

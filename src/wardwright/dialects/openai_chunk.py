@@ -28,6 +28,8 @@ CHOICES_MAX: Final = 128
 """Choices of one answer, the most that OpenAI's own `n` allows."""
 TOOL_CALLS_MAX: Final = 1024
 """Tool calls of one choice."""
+SKIMMED_IN_VAIN_MAX: Final = 8
+"""Chunks in a row that were no plain text before `skim` looks no more: to find that out costs more than it saves."""
 
 Members: TypeAlias = dict[str, msgspec.Raw]
 
@@ -53,6 +55,36 @@ class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
+class _PlainDelta(msgspec.Struct, gc=False):
+    """Whatever else `Delta` reads is absent or null."""
+
+    content: str
+    role: None = None
+    refusal: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_details: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta
+    index: int
+    finish_reason: None = None
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A chunk that says a piece of text in one choice, and nothing else that is read here."""
+
+    choices: tuple[_PlainChoice]
+    error: None = None
+    id: object = None
+    model: object = None
+    system_fingerprint: object = None
+    usage: None = None
+
+
 class ChoiceState:
     """How far one choice has come."""
 
@@ -63,6 +95,7 @@ class ChoiceState:
         self.tool_calls = ToolCalls(seed, index)
 
 
+_plain = msgspec.json.Decoder(_Plain)
 _members = msgspec.json.Decoder(Members)
 _choices = msgspec.json.Decoder(list[Choice])
 _choice_members = msgspec.json.Decoder(list[Members])
@@ -82,8 +115,8 @@ class ChunkRepair:
     """The state of one streamed answer, and the treatment of each of its chunks."""
 
     __slots__ = (
-        "_created", "_id", "_mark", "_model", "_open", "broken", "choices", "identity", "include_usage",
-        "tally", "usage_chunk",
+        "_created", "_id", "_mark", "_model", "_open", "_skimmed_in_vain", "broken", "choices", "identity",
+        "include_usage", "tally", "usage_chunk",
     )  # fmt: skip
 
     def __init__(self, identity: Identity, *, include_usage: bool = False, mark: str | None = None) -> None:
@@ -100,10 +133,39 @@ class ChunkRepair:
         self._model = msgspec.Raw(_encode(identity.model))
         self._created = msgspec.Raw(_encode(identity.created))
         self._mark = mark
+        self._skimmed_in_vain = 0
 
     @property
     def finished(self) -> bool:
         return self._open == 0 and bool(self.choices)
+
+    def skim(self, payload: bytes) -> tuple[int, str] | None:
+        """The choice and the text of a plain chunk, counted as `take` counts it; None for any other."""
+        if self._skimmed_in_vain >= SKIMMED_IN_VAIN_MAX or self.broken is not None:
+            return None
+        self._skimmed_in_vain += 1
+        try:
+            if b"\n" in payload or not (payload.isascii() or payload.decode()):
+                return None
+            chunk = _plain.decode(payload)
+        except _UNREADABLE:
+            return None
+        tally = self.tally
+        (choice,) = chunk.choices
+        state = self.choices.get(choice.index)
+        if (
+            state is None
+            or state.finished
+            or (tally.upstream_id is None and chunk.id is not None)
+            or (tally.upstream_model is None and chunk.model is not None)
+            or (tally.system_fingerprint is None and chunk.system_fingerprint is not None)
+        ):
+            return None
+        self._skimmed_in_vain = 0
+        text = choice.delta.content
+        tally.events += 1
+        tally.text_chars += len(text)
+        return choice.index, text
 
     def take(self, payload: bytes) -> bytes:
         """The chunk as the client may see it; empty where it may see nothing of it."""

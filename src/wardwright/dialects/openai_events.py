@@ -118,6 +118,9 @@ class OpenAIEvents:
                 self.done = True
             elif event.name == "error":
                 self._repair.take_error(event.data)
+            elif plain := self._repair.skim(event.data):
+                if plain[1]:
+                    out.append(TextDelta(*plain))
             elif chunk := self._repair.take(event.data):
                 if not self._started:
                     self._started = True

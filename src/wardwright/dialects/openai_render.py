@@ -84,7 +84,7 @@ class _Seals:
 class ChunkRenderer:
     """Writes a stream of chunks."""
 
-    __slots__ = ("_end", "_format", "_head", "_include_usage", "_mark", "_opened", "_seals", "_usage")
+    __slots__ = ("_end", "_format", "_head", "_include_usage", "_mark", "_opened", "_seals", "_texts", "_usage")
 
     def __init__(
         self, identity: Identity, *, include_usage: bool = False, mark: str | None = None, sealed_as: str | None = None
@@ -103,12 +103,17 @@ class ChunkRenderer:
         self._format = sealed_as
         self._opened: set[int] = set()
         self._seals: dict[int, _Seals] = {}
+        self._texts: dict[int, tuple[bytes, bytes]] = {}
+        """By choice, what stands before and behind its text in a chunk that says nothing else."""
         self._usage: Usage | None = None
 
     def write(self, event: Event) -> bytes:
         match event:
             case TextDelta():
-                return self._delta(event.choice, {"content": event.text})
+                around = self._texts.get(event.choice)
+                if around is not None:
+                    return around[0] + _encode(event.text) + around[1]
+                return self._first_text(event)
             case ToolArgumentsDelta():
                 call: Members = {"index": event.index, "function": {"arguments": event.text}}
                 return self._delta(event.choice, {"tool_calls": [call]})
@@ -134,6 +139,13 @@ class ChunkRenderer:
         if not self._include_usage or self._usage is None:
             return DONE
         return b'%b"choices":[],"usage":%b}\n\n%b' % (self._head, _encode(wire_usage(self._usage)), DONE)
+
+    def _first_text(self, event: TextDelta) -> bytes:
+        """The first text of a choice: what stands around the texts to come is kept."""
+        written = self._delta(event.choice, {"content": event.text})
+        before, _, behind = self._delta(event.choice, {"content": ""}).rpartition(b'""')
+        self._texts[event.choice] = before, behind
+        return written
 
     def _reasoning(self, event: ReasoningDelta) -> bytes:
         seals = self._seals.get(event.choice)

@@ -71,6 +71,8 @@ def read_block(block: bytes) -> ServerEvent | None:
     >>> read_block(b": hello\\nevent: ping\\ndata: {}")
     ServerEvent(name='ping', data=b'{}')
     """
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return ServerEvent("message", block[6:])
     name = "message"
     lines: list[bytes] = []
     for line in block.split(b"\n"):

@@ -88,13 +88,19 @@ class _Wake(Deadline):
 
     def __init__(self, live: Live) -> None:
         super().__init__()
-        self._live = live
+        self._live: Live | None = live
         self.due_ns: int | None = None
         """What it is armed for, of the monotonic clock."""
 
     def expired(self, now: float) -> None:
         self.due_ns = None
-        self._live.woken()
+        if self._live is not None:
+            self._live.woken()
+
+    def forget(self) -> None:
+        """The call is over: the wheel, which may still hold this, holds nothing of it, and no cycle is left."""
+        self.at = NEVER
+        self._live = None
 
 
 class Live:
@@ -327,6 +333,9 @@ class Live:
         return self._waits
 
     def _close(self, effect: Close) -> bool:
+        if self._wake is not None:
+            self._wake.forget()
+            self._wake = None
         receipt = self._gateway.alerted(effect.receipt, self._intake)
         if self._tape is not None and self._tape.closed():
             receipt = msgspec.structs.replace(receipt, captured=True)

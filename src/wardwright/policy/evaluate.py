@@ -20,7 +20,7 @@ import msgspec
 from wardwright.contracts.policy import Annotate
 from wardwright.policy.arbiter import arbitrate
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.conditions import Untold, weigh
+from wardwright.policy.conditions import ALWAYS, Untold, weigh
 from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal, Span
 from wardwright.policy.operators import Check
 from wardwright.policy.phases import Facts, View
@@ -176,6 +176,9 @@ def arm(policy: Policy, phase: str, facts: Facts) -> Armed:
     shadow: list[Proposal] = []
     reasons: list[Fired] = []
     for rule in policy.searching(phase):
+        if rule.node is ALWAYS:
+            armed.append(rule)
+            continue
         held, untold = told(rule, facts, view)
         if held or (held is None and rule.rule.on_error == "fire"):
             armed.append(rule)

@@ -115,8 +115,13 @@ class Governor:
     @property
     def held_chars(self) -> int:
         """Characters that came and were not released."""
-        texts = sum(channel.held for channels in self._channels.values() for _, channel in channels)
-        return texts + sum(call.received for call in self._calls.values())
+        held = 0
+        for channels in self._channels.values():
+            for _, channel in channels:
+                held += channel.held
+        for call in self._calls.values():
+            held += call.received
+        return held
 
     @property
     def matches(self) -> dict[str, int]:
@@ -131,8 +136,13 @@ class Governor:
     @property
     def due_ns(self) -> int | None:
         """When `tick` must come at the latest; None: no text waits under a cap on its age."""
-        dues = (channel.due_ns for channels in self._channels.values() for _, channel in channels)
-        return min((due for due in dues if due is not None), default=None)
+        soonest: int | None = None
+        for channels in self._channels.values():
+            for _, channel in channels:
+                due_ns = channel.due_ns
+                if due_ns is not None and (soonest is None or due_ns < soonest):
+                    soonest = due_ns
+        return soonest
 
     def take(self, events: Sequence[Event], now_ns: int) -> list[Effect]:
         """Events of the attempt, in order."""

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.bars import bars_of
 from benchmarks.loads import LoadName
-from benchmarks.results import Cell, Contestant, Figures, Growth, Machine, OpenStreams, Results, Start
+from benchmarks.results import Cell, Contestant, Figures, Growth, Machine, OpenStreams, Results, RuleTime, Start
 from benchmarks.spread import Spread
 
 MACHINE = Machine(
@@ -144,3 +144,27 @@ def test_a_load_that_only_the_peer_survives_is_lost() -> None:
 def test_a_peer_that_was_not_measured_is_not_beaten() -> None:
     found = results(cell("wardwright", "json-1k", 50), peers=("ghost",))
     assert verdicts(found)["below ghost under every load"] == "not measured"
+
+
+def first_byte(gateway: str, first_byte_us: float) -> Cell:
+    return Cell(gateway, "latency-8", (msgspec.structs.replace(window(100), first_byte_p50_us=first_byte_us),))
+
+
+@pytest.mark.parametrize(("governed_us", "verdict"), [(1_399, "met"), (1_401, "missed")])
+def test_what_rules_add_before_the_first_byte_is_the_difference_to_ungoverned_calls(
+    governed_us: float, verdict: str
+) -> None:
+    found = results(first_byte("wardwright", 400), first_byte("wardwright-governed", governed_us))
+    (asked,) = (one for one in verdicts(found) if one.startswith("rules, before the first byte"))
+    assert verdicts(found)[asked] == verdict
+
+
+def test_rules_by_themselves_are_held_to_the_bars_they_carry() -> None:
+    timed = tuple(RuleTime(what=f"took {took}", took=took, bar=10, unit="µs") for took in (10.0, 10.1))
+    found = verdicts(msgspec.structs.replace(results(), rules=timed))
+    assert (found["took 10.0"], found["took 10.1"]) == ("met", "missed")
+
+
+def test_the_governed_gateway_is_no_peer() -> None:
+    found = results(cell("wardwright", "json-1k", 100), cell("wardwright-governed", "json-1k", 90))
+    assert not any("below wardwright" in bar.asked for bar in bars_of(found))

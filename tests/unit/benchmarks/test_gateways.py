@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks import peers
+from benchmarks.behaviour import HOLD_TEXT
 from benchmarks.gateways import Site, nginx_configuration, wardwright_documents
 from benchmarks.loads import MODELS
 from benchmarks.peers import LITELLM_REFUSED, LITELLM_VERSION, tensorzero_configuration
+from wardwright.calls.governance import govern
 from wardwright.contracts.decode import decode
 from wardwright.contracts.model import ModelContract
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
+from wardwright.kernel.events import TextDelta
+from wardwright.streams.governor import Governor
 
 SITE = Site(directory=Path("site"), port=18_001, upstream_port=18_002, models=MODELS, spare_contracts=200)
 
@@ -37,6 +42,31 @@ def test_every_document_for_this_gateway_is_a_valid_contract() -> None:
     assert set(MODELS) <= set(contracts)
     assert len(contracts) == len(MODELS) + 200
     assert [value.base_url for value in values if isinstance(value, Provider)] == ["http://127.0.0.1:18002/v1"]
+
+
+def test_the_governed_gateway_has_every_rule_over_every_model_that_is_called() -> None:
+    documents = wardwright_documents(SITE, governed=True)
+    located = [one for name, data in documents.items() for one in decode(data, name)]
+    policies = [one for one in located if isinstance(one.value, PolicyContract)]
+    governance = govern(policies)
+    assert governance is not None
+    assert governance.stream is not None
+    assert (len(governance.stream.rules), len(governance.policy.of("request"))) == (51, 100)
+    names = {one.value.name for one in policies}
+    for one in located:
+        if isinstance(one.value, ModelContract):
+            assert set(one.value.policies) == (names if one.value.name in MODELS else set())
+
+
+def test_what_an_open_stream_says_ends_in_what_a_rule_waits_for() -> None:
+    located = [one for name, data in wardwright_documents(SITE, governed=True).items() for one in decode(data, name)]
+    governance = govern([one for one in located if isinstance(one.value, PolicyContract)])
+    assert governance is not None
+    assert governance.stream is not None
+    governor = Governor(governance.stream)
+    governor.take([TextDelta(0, HOLD_TEXT)], 0)
+    assert governor.held_chars == 2
+    assert governor.tick(60_000_000_000) == []
 
 
 def test_each_served_model_asks_the_upstream_for_the_model_of_its_name() -> None:

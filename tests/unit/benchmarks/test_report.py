@@ -18,7 +18,9 @@ from benchmarks.results import (
     Machine,
     OpenStreams,
     Results,
+    RuleTime,
     Start,
+    with_kept,
 )
 from benchmarks.spread import Spread
 
@@ -174,3 +176,31 @@ def test_all_are_written_side_by_side(tmp_path: Path) -> None:
 def test_a_written_page_agrees_with_the_results_beside_it(tmp_path: Path) -> None:
     write(RESULTS, tmp_path)
     assert published(tmp_path) == {name: (tmp_path / name).read_text() for name in (PAGE, CHART)}
+
+
+def test_governed_calls_stand_beside_ungoverned_ones() -> None:
+    cells = (
+        Cell("wardwright", "json-1k", (window(100),)),
+        Cell("wardwright-governed", "json-1k", (msgspec.structs.replace(window(150), first_byte_p50_us=650),)),
+    )
+    timed = (RuleTime(what="100 request rules", took=40.5, bar=60, unit="µs"),)
+    page = page_of(msgspec.structs.replace(RESULTS, cells=cells, rules=timed))
+    assert "| small call | 150 against 100 (1.50 ×) | +0.25 |" in page
+    assert "| 100 request rules | 40.50 µs | 60 µs |" in page
+
+
+def test_who_is_not_measured_now_keeps_its_figures_with_their_date() -> None:
+    earlier = msgspec.structs.replace(
+        RESULTS,
+        date="2025-12-24",
+        contestants=(Contestant("nginx", "old"), Contestant("peer", "a peer")),
+        cells=(Cell("nginx", "json-1k", (window(1),)), Cell("peer", "json-1k", (window(77),))),
+        absent=(Absent("peer, memory of open streams", "it fell over"), Absent("gone", "not installed")),
+    )
+    now = msgspec.structs.replace(RESULTS, cells=(Cell("nginx", "json-1k", (window(20),)),), absent=())
+    found = with_kept(now, earlier)
+    assert (found.cpu_us("nginx", "json-1k"), found.cpu_us("peer", "json-1k")) == (20, 77)
+    assert [one.what for one in found.absent] == ["peer, memory of open streams"]
+    assert "a peer; measured in a run of 2025-12-24" in page_of(found)
+    again = with_kept(now, msgspec.structs.replace(found, date="2026-06-01"))
+    assert again.contestants[-1].kept_from == "2025-12-24"
