@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from wardwright.calls.phases import PHASES, STREAM
+from wardwright.calls.phases import OUTPUT, PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
@@ -49,15 +49,22 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     """By phase: what its rules compare withheld fields with, by key."""
     detects: bool
     """Some rule asks a detector."""
-    limits: tuple[Limit, ...]
-    """What its budgets allow."""
     documents: Mapping[str, PolicyContract]
     """The policies by name."""
+    keeps_answers: bool
+    """What an answer says must be at hand when it ends: rules judge it whole, or have a model go on with it."""
+    limits: tuple[Limit, ...]
+    """What its budgets allow."""
+    lone: Mapping[str, Mapping[str, str]]
+    """By phase: comparisons that are all of a rule's condition, by key, and that rule: where it was silent they did not
+    hold."""
     policy: Policy
     remembers: Mapping[str, tuple[str, State]]
     """Rules whose reminders a session hears once or seldom: their policies, and what they count."""
     stream: RuleSet | None
     """The rules that search answers while they are written; None: there are none."""
+    texts: Mapping[str, tuple[str, ...]]
+    """By phase: fields that its rules read and that may hold text of the conversation, sorted."""
     waits: bool
     """A rule over whole answers may end them: nothing of one leaves before its end."""
 
@@ -65,13 +72,6 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     def reads_answers(self) -> bool:
         """Answers must be taken apart into events: some rule looks at them."""
         return bool(self.stream or self.policy.of("stream") or self.policy.of("output"))
-
-    @property
-    def keeps_answers(self) -> bool:
-        """What an answer says must be at hand when it ends: rules judge it whole, or have a model go on with it."""
-        actions = (action for rule in self.policy.of("stream") for action in rule.rule.then)
-        onward = any(isinstance(one, RetryWithReminder) and one.after_release == "continue" for one in actions)
-        return onward or bool(self.policy.of("output"))
 
     @property
     def looks_back(self) -> bool:
@@ -108,20 +108,33 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
         detects=any(
             rule.detects or any(leaf.test.op == "detector" for leaf in leaves(rule.node)) for rule in policy.every()
         ),
-        limits=limits_of(policy.budgets),
         documents={one.value.name: one.value for one in found},
+        keeps_answers=bool(policy.of(OUTPUT.name)) or _goes_on(policy),
+        limits=limits_of(policy.budgets),
+        lone={phase.name: _lone(policy, phase.name) for phase in PHASES},
         policy=policy,
         remembers={
             name: (rule.policy, state) for name, rule in by_name.items() if (state := reminded(rule.rule)) is not None
         },
         stream=RuleSet(lowered) if lowered else None,
-        waits=any(rule.hold is not None for rule in policy.of("output")),
+        texts={phase.name: tuple(sorted(filter(is_withheld, policy.reads[phase.name]))) for phase in PHASES},
+        waits=any(rule.hold is not None for rule in policy.of(OUTPUT.name)),
     )
 
 
 def is_withheld(field: str) -> bool:
     """Whether a field may hold text of a conversation, which receipts do not keep."""
     return field.startswith(("text.", METADATA)) or field in WITHHELD
+
+
+def _goes_on(policy: Policy) -> bool:
+    """Some rule has a model go on with what the client has seen."""
+    actions = (action for rule in policy.of(STREAM.name) for action in rule.rule.then)
+    return any(isinstance(one, RetryWithReminder) and one.after_release == "continue" for one in actions)
+
+
+def _lone(policy: Policy, phase: str) -> dict[str, str]:
+    return {key_of(rule.node): rule.name for _, rule in policy.plain.get(phase, ()) if isinstance(rule.node, Compared)}
 
 
 def _comparisons(policy: Policy, phase: str) -> tuple[tuple[str, Compared], ...]:

@@ -15,7 +15,7 @@ from wardwright.calls import receipt as rc
 from wardwright.calls.account import Account
 from wardwright.calls.answer_rulings import before_attempt, left_of, retrying, ruled_stream, within_budget
 from wardwright.calls.facts import WORD_CHARS_MAX
-from wardwright.calls.governance import ACTS, Governance, is_withheld
+from wardwright.calls.governance import ACTS, Governance
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.memory import Memory
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
@@ -30,7 +30,7 @@ from wardwright.limits.budget_record import Charge
 from wardwright.limits.events import CallEvents
 from wardwright.policy.answers import Unmet, judged, reminder
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.conditions import holds
+from wardwright.policy.conditions import Compared, holds
 from wardwright.policy.decision import NOTHING, Decision, Span
 from wardwright.policy.evaluate import Unsearched, decide
 from wardwright.policy.phases import Fact, Facts
@@ -379,18 +379,16 @@ class Rulings:
         return any(isinstance(action, RetryWithReminder) and action.once_per == "turn" for action in then)
 
     def _record(self, noted: _Noted) -> Ruling:
-        known = noted.facts.known
-        view = dict(known)
-        compared = self.governance.comparisons[noted.phase]
-        answer = noted.answer
-        withheld = frozenset(name for name, fact in known.items() if _is_content(name, fact))
+        known, governance, answer = noted.facts.known, self.governance, noted.answer
+        texts = governance.texts[noted.phase]
+        withheld = frozenset(name for name in texts if name in known and _is_content(name, known[name]))
         return Ruling(
             attempt=noted.attempt,
             caught=() if answer is None else tuple(answer.caught),
             caught_more=0 if answer is None else answer.caught_more,
             decision=noted.decision,
             facts=tuple(sorted((name, fact) for name, fact in known.items() if name not in withheld)),
-            found=tuple(key for key, leaf in compared if leaf.field in withheld and holds(leaf, view)),
+            found=self._found(noted, withheld) if withheld else (),
             held_chars_max=0 if answer is None else answer.held_chars_max,
             held_us_max=0 if answer is None else answer.held_ns_max // 1000,
             phase=noted.phase,
@@ -399,6 +397,19 @@ class Rulings:
             unmet=tuple((name, tuple(map(_short, wrong))) for name, wrong in sorted(noted.unmet.items())),
             withheld=tuple(sorted(withheld)),
         )
+
+    def _found(self, noted: _Noted, withheld: frozenset[str]) -> tuple[str, ...]:
+        """Keys of the comparisons over withheld fields that held; those that decided a rule are not made again."""
+        lone = self.governance.lone[noted.phase]
+        told = {f"{one.policy}/{one.rule}": not one.unknown for one in noted.decision.reasons}
+        view = dict(noted.facts.known)
+
+        def held(key: str, leaf: Compared) -> bool:
+            rule = lone.get(key)
+            return holds(leaf, view) if rule is None or told.get(rule) is False else rule in told
+
+        compared = self.governance.comparisons[noted.phase]
+        return tuple(key for key, leaf in compared if leaf.field in withheld and held(key, leaf))
 
 
 def _short(unmet: Unmet) -> Unmet:
@@ -409,6 +420,5 @@ def _short(unmet: Unmet) -> Unmet:
 
 
 def _is_content(name: str, fact: Fact) -> bool:
-    return is_withheld(name) and (
-        not name.startswith(METADATA) or (isinstance(fact, str) and len(fact) > WORD_CHARS_MAX)
-    )
+    """Whether a field that may hold text of a conversation does; short words of `metadata` are facts."""
+    return not name.startswith(METADATA) or (isinstance(fact, str) and len(fact) > WORD_CHARS_MAX)
