@@ -103,7 +103,7 @@ class Governor:
         """Of each choice, the channel that speaks now."""
         self._calls: dict[tuple[int, int], ToolCall] = {}
         self._call_chars = 0
-        keeps = any(isinstance(action, r.Retry) and action.keep_partial for action in self._actions)
+        keeps = any(isinstance(self._actions[index], r.Retry) for index in rules.showing)
         self._written: dict[tuple[Kind, int], list[str]] | None = {} if keeps else None
         """What the model wrote, where a retry would show it again."""
 

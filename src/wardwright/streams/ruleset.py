@@ -71,7 +71,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 class RuleSet:
     """Rules that were admitted. `actions` settles what each does in one attempt, `plan` how a channel is watched."""
 
-    __slots__ = ("_automata", "_loaded", "_plans", "_reasoning", "_text", "_usual", "notes", "rules")
+    __slots__ = ("_automata", "_loaded", "_plans", "_reasoning", "_text", "_usual", "notes", "rules", "showing")
 
     def __init__(self, rules: Sequence[StreamRule]) -> None:
         """Raises WardwrightError `contract_invalid` for the first of `problems`."""
@@ -88,6 +88,10 @@ class RuleSet:
         self.notes = _notes(loaded)
         self._loaded = loaded
         self._text, self._reasoning = _watching(self.rules, Text), _watching(self.rules, Reasoning)
+        self.showing = tuple(
+            index for index, rule in enumerate(rules) if isinstance(rule.then, Retry) and rule.then.keep_partial
+        )
+        """Rules whose retries show the model what it wrote."""
         self._usual = tuple(_action(rule, None, RETRIES_MAX) for rule in rules)
         self._automata: dict[tuple[int, ...], Automaton] = {}
         self._plans: dict[tuple[tuple[int, ...], Actions | None], Plan] = {}
