@@ -126,7 +126,8 @@ def test_a_policy_file_that_turns_invalid_is_refused_aloud_and_the_last_good_one
         here.file(GOOD).write_text(broken)
         try:
             errors = served.admin("POST", "/api/reload")["errors"]
-            assert any("policy-house-rules.json" in one["place"]["file"] for one in errors)
+            assert errors
+            assert all("policy-house-rules.json" in one["place"]["file"] for one in errors), "nothing else is wrong"
             assert served.admin("GET", "/admin/runtime")["reload"]["errors"] == errors
             assert served.http.get("/healthz").json()["reload"] == "refused"
             assert "refused: " in served.process.child.said()

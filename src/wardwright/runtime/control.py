@@ -159,7 +159,10 @@ class Control:
         if stored:
             await self._upstreams.keep(self._providers() | stored)
         running = {name: one for name, one in library.providers.items() if name in self._upstreams.by_name}
-        waiting = check(library.models, running, library.policies).refused & library.models.keys()
+        waiting = (
+            check(library.models, running, library.policies, complete=not library.unread).refused
+            & library.models.keys()
+        )
         told = [_cannot_run(name, error, library.providers.get(name)) for name, error in failures.items()]
         told += [_waits(library.models[name]) for name in sorted(waiting)]
         return msgspec.structs.replace(

@@ -72,7 +72,7 @@ def read(paths: Iterable[Path]) -> Library:
             errors.append(WardwrightError("contract_syntax", f"the file cannot be read: {cause.strerror}", place=place))
             unread.add(str(file))
     gathered = gather(documents)
-    verdict = check(gathered.models, gathered.providers, gathered.policies)
+    verdict = check(gathered.models, gathered.providers, gathered.policies, complete=not unread)
     return Library(
         errors=(*errors, *gathered.errors, *verdict.errors),
         files=files,
