@@ -9,7 +9,8 @@ import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.attempt import Terms
-from wardwright.calls.machine import Accepted, Effect, Machine
+from wardwright.calls.effects import Effect
+from wardwright.calls.machine import Accepted, Machine
 from wardwright.dialects.answer import Identity
 from wardwright.dialects.exchange import Headers
 from wardwright.dialects.openai_voice import OpenAIVoice

@@ -17,9 +17,10 @@ from parts import call_stage
 from parts.call_stage import JSON, MS, SSE
 from wardwright.calls import receipt as rc
 from wardwright.calls.attempt import Terms
+from wardwright.calls.effects import Answer, Break, Cancel, Close, Effect, Refuse, Release, Replan
+from wardwright.calls.effects import Start as Begun
 from wardwright.calls.governance import Governance, govern
-from wardwright.calls.machine import Accepted, Answer, Break, Cancel, Close, Effect, Machine, Refuse, Release, Replan
-from wardwright.calls.machine import Start as Begun
+from wardwright.calls.machine import Accepted, Machine
 from wardwright.calls.policy_facts import Asked
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.contracts.decode import Located, decode

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from parts import call_stage as stage
 from parts.call_stage import DONE, FIRST, JSON, LAST, MS, SECOND, SSE
-from wardwright.calls.machine import Answer, Break, Close, Effect, Finish, Machine, Open, Refuse, Release, Start
+from wardwright.calls.effects import Answer, Break, Close, Effect, Finish, Open, Refuse, Release, Start
+from wardwright.calls.machine import Machine
 from wardwright.dialects.exchange import Failure
 from wardwright.kernel.canonical import require
 from wardwright.kernel.errors import WardwrightError

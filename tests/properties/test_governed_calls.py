@@ -31,8 +31,8 @@ from parts.governed_worlds import (
 from parts.whole_text import Meaning, Verdict, judge
 from wardwright.calls import receipt as rc
 from wardwright.calls.answer_rulings import retrying
-from wardwright.calls.machine import Answer, Break, Close, Finish, Open, Refuse, Release, Replan
-from wardwright.calls.machine import Start as Begun
+from wardwright.calls.effects import Answer, Break, Close, Finish, Open, Refuse, Release, Replan
+from wardwright.calls.effects import Start as Begun
 from wardwright.calls.ruling import Ruling
 from wardwright.calls.rulings import Again
 from wardwright.contracts import policy as c

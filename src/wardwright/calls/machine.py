@@ -14,13 +14,28 @@ Rule 5: an answer that did not finish ends in `Break` or `Refuse`, never in a ma
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias, get_args
+from typing import Final, get_args
 
 import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls import refusals
 from wardwright.calls.attempt import NO_USAGE, AttemptUnderWay, Terms
+from wardwright.calls.effects import (
+    Answer,
+    Begin,
+    Break,
+    Cancel,
+    Close,
+    Effect,
+    Finish,
+    Open,
+    Refuse,
+    Release,
+    Replan,
+    Settle,
+    Start,
+)
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.dialects.answer import Identity
@@ -60,77 +75,6 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
     """µs since the epoch."""
 
-
-class Start(msgspec.Struct, frozen=True):
-    """Send the attempt with this index of the plan upstream."""
-
-    attempt: int
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """Give up the attempt that is under way."""
-
-
-class Replan(msgspec.Struct, frozen=True):
-    """Plan the route anew for another attempt, with what the model is told this time."""
-
-    again: Again
-
-
-class Settle(msgspec.Struct, frozen=True):
-    """An attempt is over: what its target's health should learn. No failure and not `ok`: it was abandoned."""
-
-    attempt: int
-    ok: bool
-    failure: Failure | None = None
-
-
-class Open(msgspec.Struct, frozen=True):
-    """Write that the call will act."""
-
-    opened: rc.Opened
-
-
-class Begin(msgspec.Struct, frozen=True):
-    """The head of the client's stream."""
-
-
-class Release(msgspec.Struct, frozen=True):
-    """Bytes for the client."""
-
-    data: bytes
-
-
-class Close(msgspec.Struct, frozen=True):
-    """Write the receipt."""
-
-    receipt: rc.Receipt
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """The whole answer for the client."""
-
-    body: bytes
-
-
-class Finish(msgspec.Struct, frozen=True):
-    """The client's stream is complete."""
-
-
-class Refuse(msgspec.Struct, frozen=True):
-    """An error instead of an answer."""
-
-    error: WardwrightError
-    retry_after_s: int | None = None
-
-
-class Break(msgspec.Struct, frozen=True):
-    """An error event inside the client's stream, then its end."""
-
-    error: WardwrightError
-
-
-Effect: TypeAlias = Start | Cancel | Replan | Settle | Open | Begin | Release | Close | Answer | Finish | Refuse | Break
 
 _CANCEL: Final = Cancel()
 _BEGIN: Final = Begin()

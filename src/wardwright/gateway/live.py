@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from wardwright.calls import receipt as rc
-from wardwright.calls.machine import (
+from wardwright.calls.effects import (
     Answer,
     Begin,
     Break,
@@ -23,7 +23,6 @@ from wardwright.calls.machine import (
     Close,
     Effect,
     Finish,
-    Machine,
     Open,
     Refuse,
     Release,
@@ -31,6 +30,7 @@ from wardwright.calls.machine import (
     Settle,
     Start,
 )
+from wardwright.calls.machine import Machine
 from wardwright.calls.rulings import Again
 from wardwright.dialects.exchange import Exchange, Failure, Headers
 from wardwright.dialects.openai_wire import error_event

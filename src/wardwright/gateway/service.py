@@ -19,7 +19,8 @@ import msgspec
 
 from wardwright.calls import receipt as rc
 from wardwright.calls.alerts import Alerts
-from wardwright.calls.machine import Accepted, Close, Effect, Machine
+from wardwright.calls.effects import Close, Effect
+from wardwright.calls.machine import Accepted, Machine
 from wardwright.calls.memory import Seal
 from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity

@@ -6,7 +6,7 @@ import pytest
 
 from parts import call_stage as stage
 from parts.call_stage import DONE, FIRST, JSON, LAST, MS, SECOND, SSE
-from wardwright.calls.machine import (
+from wardwright.calls.effects import (
     Answer,
     Begin,
     Break,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from parts import call_stage as stage
 from parts import governed_past
 from parts.call_stage import FIRST, MS, SSE
-from wardwright.calls.machine import Close, Effect
+from wardwright.calls.effects import Close, Effect
 from wardwright.calls.receipt import Receipt
 from wardwright.calls.story import events_of
 from wardwright.dialects.exchange import Failure

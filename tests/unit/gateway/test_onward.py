@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from wardwright.calls.machine import Effect
+from wardwright.calls.effects import Effect
 from wardwright.dialects.anthropic_voice import AnthropicVoice
 from wardwright.dialects.openai_request import decode_chat
 from wardwright.dialects.openai_voice import OpenAIVoice
