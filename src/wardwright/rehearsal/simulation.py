@@ -274,9 +274,10 @@ def _phases(receipt: Receipt) -> list[tuple[PhaseName, int | None, Ruling | None
     if receipt.plan is not None:
         passed.append(("route", None))
     for index, tried in enumerate(receipt.attempts):
-        if tried.failure is None or ("stream", index) in recorded:
+        answered = tried.failure is None and tried.answered_us is not None
+        if answered or ("stream", index) in recorded:
             passed.append(("stream", index))
-        if tried.failure is None or ("output", index) in recorded:
+        if (answered and tried.finish) or ("output", index) in recorded:
             passed.append(("output", index))
     passed += [key for key in recorded if key not in passed and key[0] != "receipt"]
     return [(phase, attempt, recorded.get((phase, attempt))) for phase, attempt in (*passed, ("receipt", None))]
