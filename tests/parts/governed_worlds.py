@@ -74,7 +74,7 @@ CHANNELS = (["text"], ["text"], ["text"], ["text", "reasoning"], ["text", "reaso
 @st.composite
 def _retries(draw: st.DrawFn) -> Document:
     most = draw(st.integers(1, 3))
-    kind = draw(st.sampled_from(("retry", "reminder", "reminder", "kept", "reroute", "nowhere")))
+    kind = draw(st.sampled_from(("retry", "reminder", "kept", "kept", "kept", "reroute", "nowhere")))
     match kind:
         case "retry":
             return {"retry": {"max": most}}
