@@ -146,6 +146,21 @@ def test_a_peer_that_was_not_measured_is_not_beaten() -> None:
     assert verdicts(found)["below ghost under every load"] == "not measured"
 
 
+def test_figures_of_another_run_are_no_contest() -> None:
+    found = results(cell("wardwright", "json-1k", 50), cell("old", "json-1k", 500), peers=("old",))
+    old = tuple(
+        msgspec.structs.replace(one, kept_from="2026-01-02" if one.name == "old" else None) for one in found.contestants
+    )
+    kept = msgspec.structs.replace(found, contestants=old)
+    assert verdicts(kept)["below old under every load"] == "not measured"
+
+
+def test_a_peer_that_fails_some_loads_is_said_to() -> None:
+    found = results(cell("wardwright", "json-1k", 50), cell("frail", "json-1k", 500), peers=("frail",))
+    (said,) = (bar.measured for bar in bars_of(found) if bar.asked == "below frail under every load")
+    assert "1 of 8 loads; it did not survive the others" in said
+
+
 def first_byte(gateway: str, first_byte_us: float) -> Cell:
     return Cell(gateway, "latency-8", (msgspec.structs.replace(window(100), first_byte_p50_us=first_byte_us),))
 
