@@ -239,3 +239,16 @@ def test_elsewhere_a_retry_that_comes_too_late_ends_the_answer(tmp_path: Path) -
         receipt = gateway.ended_once().receipt
     assert caught.value.code == "policy_blocked"
     assert (receipt.status, receipt.client.text_chars) == ("blocked", 18)
+
+
+def test_rules_that_look_at_no_text_rule_once_an_attempt(tmp_path: Path) -> None:
+    watched: Document = {
+        "id": "asked", "phase": "stream", "when": {"eq": ["attempt.provider", "s"]},
+        "then": [{"alert": {"message": "asked"}}], "why": "to know",
+    }  # fmt: skip
+    documents = [scripted("s", {}), model("m", "s", policies=["house-rules"]), policy(watched)]
+    with running(tmp_path, documents) as gateway:
+        assert streamed(gateway) == "ok"
+        receipt = gateway.ended_once().receipt
+    assert [(ruling.phase, ruling.attempt) for ruling in receipt.policy] == [("stream", 0)]
+    assert [one.outcome for one in receipt.alerts] == ["queued"]

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from wardwright.calls.receipt import Caller, Sourced
+from wardwright.calls.receipt import Caller, said
 from wardwright.contracts.model import ModelContract, Variant
 from wardwright.dialects.openai_request import ChatHead, Survey, capabilities_of
 from wardwright.kernel.errors import Place, WardwrightError
@@ -32,14 +32,14 @@ def chat_facts(
     """What routing may know of a chat request."""
     metadata = head.metadata
     return RouteFacts(
-        agent=None if caller.agent is None else caller.agent.value,
-        application=None if caller.application is None else caller.application.value,
+        agent=said(caller.agent),
+        application=said(caller.application),
         capabilities=capabilities_of(head, found),
         constraints=constraints,
         conversation=conversation,
         cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
         data_class=None if metadata is None else _text(metadata, "data_class"),
-        house=None if caller.house is None else caller.house.value,
+        house=said(caller.house),
         in_tool_loop=head.messages[-1].role in _TOOL_ROLES,
         input_tokens=input_tokens,
         output_tokens=head.output_tokens or contract.output_tokens_default,
@@ -63,14 +63,14 @@ def embeddings_facts(
 ) -> RouteFacts:
     """What routing may know of an embeddings request: one step, no output, and a target that embeds."""
     return RouteFacts(
-        agent=_value(caller.agent),
-        application=_value(caller.application),
+        agent=said(caller.agent),
+        application=said(caller.application),
         capabilities=("embeddings",),
         constraints=constraints,
         conversation=conversation,
         cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
         data_class=None if metadata is None else _text(metadata, "data_class"),
-        house=_value(caller.house),
+        house=said(caller.house),
         input_tokens=input_tokens,
         region=None if metadata is None else _text(metadata, "region"),
         resting=resting,
@@ -92,10 +92,6 @@ def variant_of(contract: ModelContract, digest: str, conversation: str) -> Varia
             return variant
         point -= variant.weight
     raise AssertionError("a point below the total lies on some variant")
-
-
-def _value(claim: Sourced | None) -> str | None:
-    return None if claim is None else claim.value
 
 
 def _text(metadata: dict[str, Any], name: str) -> str | None:

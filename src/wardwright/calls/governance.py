@@ -14,7 +14,7 @@ from wardwright.calls.phases import OUTPUT, PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
-from wardwright.contracts.policy import ActionName, Alert, PolicyContract, RetryWithReminder, State
+from wardwright.contracts.policy import ActionName, PolicyContract, RetryWithReminder, State
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Limit, limits_of
@@ -82,13 +82,6 @@ class Governance(msgspec.Struct, frozen=True, kw_only=True):
     def switches(self) -> tuple[str, ...]:
         """Models that its rules may switch a call to, sorted."""
         return switched_to(self.policy.names, self.documents)
-
-    @property
-    def sinks(self) -> frozenset[str]:
-        """Where its alerts go."""
-        return frozenset(
-            action.sink for rule in self.policy.every() for action in rule.rule.then if isinstance(action, Alert)
-        )
 
 
 def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:

@@ -14,9 +14,9 @@ Rule 3: texts leave for history under `seal`, the tenant's keyed digest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from wardwright.calls.receipt import Caller, Sourced
+from wardwright.calls.receipt import Caller, said
 from wardwright.contracts.policy import Machine, State
 from wardwright.kernel import canonical
 from wardwright.limits.events import Asking, CallEvents, Kept, Scopes, Unavailable
@@ -27,12 +27,10 @@ from wardwright.policy.decision import Decision, Span
 from wardwright.policy.evaluate import Unsearched, decide, recalled
 from wardwright.policy.phases import Fact, Facts
 from wardwright.policy.strata import Recalled
+from wardwright.routing.conversation import SAID
 
 Seal: TypeAlias = Callable[[str], str]
 """A text's digest under the tenant's key."""
-
-_SAID: Final = frozenset({"declared", "client", "metadata"})
-"""Where a conversation comes from when somebody said which it is: `routing.conversation.Source`."""
 
 
 def call_events(
@@ -48,13 +46,13 @@ def call_events(
 ) -> CallEvents:
     """A call that has earned nothing yet. `conversation` is the digest, `source` where it comes from."""
     scopes = Scopes(
-        agent=_said(caller.agent),
+        agent=said(caller.agent),
         model=model,
-        run=_said(caller.run),
+        run=said(caller.run),
         session=conversation if source != "none" else None,
-        session_declared=source in _SAID,
+        session_declared=source in SAID,
         tenant=caller.tenant.value,
-        user=_said(caller.user),
+        user=said(caller.user),
     )
     return CallEvents(policies=policy.names, receipt=receipt, scopes=scopes, step=step, turn=turn)
 
@@ -181,7 +179,3 @@ class Memory:
                 return self._seal(value)
             case tuple():
                 return self._seal(canonical.encode(value).decode())
-
-
-def _said(claim: Sourced | None) -> str | None:
-    return None if claim is None else claim.value

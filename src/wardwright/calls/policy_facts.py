@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from wardwright.calls.receipt import Caller, Sourced
+from wardwright.calls.receipt import Caller, said
 from wardwright.calls.tool_facts import TOOL_FACTS, ToolUse, Unread
 from wardwright.dialects.openai_request import ChatHead, EmbeddingsHead, Survey, capabilities_of, text_of
 from wardwright.policy.phases import Fact, Facts
@@ -94,11 +94,7 @@ def _metadata(asked: Asked, name: str) -> str | None:
 
 
 def _claim(name: str) -> Callable[[Asked], Fact]:
-    def read(asked: Asked) -> Fact:
-        claim: Sourced | None = getattr(asked.caller, name)
-        return None if claim is None else claim.value
-
-    return read
+    return lambda asked: said(getattr(asked.caller, name))
 
 
 def _chat(asked: Asked) -> ChatHead:

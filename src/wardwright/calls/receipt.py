@@ -429,7 +429,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """From acceptance to the end of the answer."""
 
 
-def _value(claim: Sourced | None) -> str | None:
+def said(claim: Sourced | None) -> str | None:
+    """What a claim says; None where nobody made it."""
     return None if claim is None else claim.value
 
 
@@ -522,12 +523,12 @@ def summary_of(receipt: Closed) -> Summary:
         stream=receipt.request.stream,
         tenant=caller.tenant.value,
         key=caller.key,
-        application=_value(caller.application),
-        agent=_value(caller.agent),
-        user=_value(caller.user),
-        house=_value(caller.house),
-        session=_value(caller.session),
-        run=_value(caller.run),
+        application=said(caller.application),
+        agent=said(caller.agent),
+        user=said(caller.user),
+        house=said(caller.house),
+        session=said(caller.session),
+        run=said(caller.run),
         conversation=None if receipt.facts is None else receipt.facts.conversation,
         provider=None if selected is None else selected.provider,
         target_model=None if selected is None else selected.model,

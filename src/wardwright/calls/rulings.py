@@ -75,7 +75,6 @@ class Rulings:
         "_memory",
         "_noted",
         "_retries",
-        "_route",
         "_told",
         "_unmet",
         "_watched",
@@ -108,7 +107,6 @@ class Rulings:
         self._noted: list[_Noted] = []
         self._retries: dict[str, int] = {}
         """Attempts of this call that each rule gave up."""
-        self._route: dict[str, Fact] = {}
         self._memory = memory
         self._told = 0
         """Of `_noted`, how many have told whom they wanted to."""
@@ -116,15 +114,6 @@ class Rulings:
         """What rules of the stream phase saw before the attempt that runs or ran last."""
         self._unmet: Mapping[str, tuple[Unmet, ...]] = {}
         """What was wrong with the answer that was judged last."""
-
-    @property
-    def retries_left(self) -> int:
-        return left_of(self._retries)
-
-    @property
-    def decisions(self) -> tuple[tuple[PhaseName, Decision], ...]:
-        """What was decided so far, in that order."""
-        return tuple((noted.phase, noted.decision) for noted in self._noted)
 
     # -- phases --------------------------------------------------------------------------------------------------------
 
@@ -139,13 +128,13 @@ class Rulings:
     def route(self, plan: Plan, facts: RouteFacts, now_us: int) -> Decision:
         """Over the plan as it would be carried out."""
         targets = tuple(f"{attempt.provider}/{attempt.model}" for attempt in plan.attempts)
-        self._route = {
+        more: dict[str, Fact] = {
             "route.targets": targets,
             "route.first": targets[0] if targets else None,
             "route.skipped": tuple(skip.target for skip in plan.skipped),
             "route.resting": tuple(name for name, _ in facts.resting),
         }
-        return self._plain("route", self._route, now_us)
+        return self._plain("route", more, now_us)
 
     def attempt(
         self, index: int, planned: Attempt, now_us: int, *, delivery: Delivery, seen: bool
@@ -166,12 +155,12 @@ class Rulings:
             facts = self._memory.recalled("stream", facts, now_us, attempt=index + 1)
         self._watched = facts
         before, armed = before_attempt(self.governance, facts)
-        if RANKS[before.effect] >= ACTS:
+        if RANKS[before.effect] >= ACTS:  # there will be no answer to rule on
+            if self._memory is not None:
+                self._memory.noted(before, facts, now_us, index + 1)
             self._noted.append(_Noted("stream", facts, before, index))
             return before, None
         if rules is None:
-            if before is not NOTHING:
-                self._noted.append(_Noted("stream", facts, before, index))
             return before, None
         silent: frozenset[str] = frozenset()
         if len(armed) < len(rules.rules):
@@ -180,7 +169,7 @@ class Rulings:
         return before, Governor(
             rules,
             past=self._past(now_us),
-            retries_left=self.retries_left,
+            retries_left=left_of(self._retries),
             silent=silent,
             delivery=delivery,
             seen=seen,

@@ -68,7 +68,6 @@ from wardwright.contracts.shapes import ROOT, WRONG, At, Read, Reader, Rules
 from wardwright.contracts.tree import Items, Tree
 from wardwright.contracts.wording import found, shown
 
-CHANNELS: Final = ("text", "reasoning", "tool_arguments")
 MATCH_OPERATORS: Final = ("contains", "detector", "regex")
 """What a stream can be searched for."""
 

@@ -160,14 +160,6 @@ class OpenAIWhole:
         return events_of_answer(whole)
 
 
-def events_of_whole(body: bytes) -> list[Event]:
-    """The events of a whole answer; one Broken where it is none."""
-    whole = read_whole(body, _NOBODY)
-    if isinstance(whole, Broken):
-        return [whole]
-    return events_of_answer(whole)
-
-
 def events_of_answer(whole: Whole) -> list[Event]:
     """The events of an answer that was read already."""
     decoder = OpenAIEvents()

@@ -14,7 +14,7 @@ from wardwright.kernel.errors import Said, WardwrightError
 from wardwright.policy.decision import Decision
 
 
-def ask(desk: ApprovalDesk | None, intake: Intake, decision: Decision, model: str, now_us: int) -> None:
+def ask(desk: ApprovalDesk | None, intake: Intake, decision: Decision, now_us: int) -> None:
     """A rule wants approval. Returns where the call names one, which `redeem` uses up; else raises what the caller is
     told: `approval_required`, `approval_denied`, `approvals_full`."""
     winner = decision.winner
@@ -28,13 +28,14 @@ def ask(desk: ApprovalDesk | None, intake: Intake, decision: Decision, model: st
         name = f"{winner.policy}/{winner.rule}"
         message = action.message or f"rule `{winner.rule}` wants a person's approval"
         raise WardwrightError("approval_required", message, said=Said("approval_required", name))
+    assert intake.contract is not None
     approval = desk.ask(
         tenant=intake.tenant,
         digest=intake.digest,
         policy=winner.policy,
         rule=winner.rule,
         message=action.message,
-        model=model,
+        model=intake.contract.name,
         expires_s=action.expires_s,
         receipt=intake.receipt,
     )

@@ -16,6 +16,7 @@ from wardwright.calls import refusals
 from wardwright.calls.account import Account
 from wardwright.calls.alerts import Alerts, alerts_of, full
 from wardwright.calls.memory import Memory, Seal, call_events
+from wardwright.calls.receipt import said
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.contracts.policy import InjectReminder, SwitchModel, Transform
 from wardwright.dialects.openai_request import Role
@@ -30,6 +31,7 @@ from wardwright.limits.budget_facts import refused
 from wardwright.limits.budgets import Budgets
 from wardwright.limits.history import History
 from wardwright.policy.decision import Decision
+from wardwright.routing.conversation import SAID
 from wardwright.routing.plan import Plan, RouteFacts
 from wardwright.routing.planner import plan
 
@@ -70,8 +72,8 @@ def ruled_request(
         decision = _asked(gateway, intake, version, facts)
         if _switch(decision) not in (None, switched):
             raise WardwrightError("route_refused", "rules switch this call from model to model")
-    alert(gateway, intake, contract.name)
-    _refuse(gateway, intake, decision, contract.name)
+    alert(gateway, intake)
+    _refuse(gateway, intake, decision)
     added: list[tuple[Role, str]] = [
         (one.role, one.text) for one in decision.transforms if isinstance(one, InjectReminder)
     ]
@@ -90,8 +92,8 @@ def ruled_route(
     assert intake.rulings is not None
     decision = intake.rulings.route(planned, facts, gateway.clock.now_us())
     try:
-        alert(gateway, intake, version.contract.name)
-        _refuse(gateway, intake, decision, version.contract.name)
+        alert(gateway, intake)
+        _refuse(gateway, intake, decision)
     except WardwrightError as refusal:
         return facts, planned, refusal
     if decision.constraints:
@@ -155,18 +157,19 @@ def _asked(gateway: Surroundings, intake: Intake, version: Version, facts: Route
     return rulings.request(now_us)
 
 
-def alert(gateway: Surroundings, intake: Intake, model: str) -> None:
+def alert(gateway: Surroundings, intake: Intake) -> None:
     """Tell whom the latest decisions want told. Raises `alert_sink_full` where nobody can be, and that must not be."""
     rulings = intake.rulings
     if rulings is None or gateway.alerts is None or intake.simulation:
         return
+    assert intake.contract is not None
     refused = None
     for phase, decision in rulings.untold():
         for raised in alerts_of(
             decision,
             at=gateway.clock.now_us(),
             caller=intake.caller,
-            model=model,
+            model=intake.contract.name,
             phase=phase,
             receipt=intake.receipt,
             why_of=lambda name: rulings.governance.by_name[name].rule.why,
@@ -182,21 +185,17 @@ def alert(gateway: Surroundings, intake: Intake, model: str) -> None:
 
 def _claims(intake: Intake, version: Version, facts: RouteFacts) -> Claims:
     """Whose call it is, for budgets."""
-
-    def value(claim: rc.Sourced | None) -> str | None:
-        return None if claim is None else claim.value
-
     caller, source = intake.caller, intake.conversation_source
     return Claims(
         tenant=caller.tenant.value,
-        agent=value(caller.agent),
-        application=value(caller.application),
+        agent=said(caller.agent),
+        application=said(caller.application),
         key=caller.key,
         model=version.contract.name,
-        run=value(caller.run),
+        run=said(caller.run),
         session=None if source == "none" else facts.conversation,
-        session_declared=source not in ("derived", "none"),
-        user=value(caller.user),
+        session_declared=source in SAID,
+        user=said(caller.user),
     )
 
 
@@ -204,11 +203,11 @@ def _switch(decision: Decision) -> str | None:
     return next((one.action.model for one in decision.kept if isinstance(one.action, SwitchModel)), None)
 
 
-def _refuse(gateway: Surroundings, intake: Intake, decision: Decision, model: str) -> None:
+def _refuse(gateway: Surroundings, intake: Intake, decision: Decision) -> None:
     match decision.effect:
         case "block":
             raise refusals.blocked(decision)
         case "require_approval":
-            approving.ask(gateway.approvals, intake, decision, model, gateway.clock.now_us())
+            approving.ask(gateway.approvals, intake, decision, gateway.clock.now_us())
         case _:
             return

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
-Settled: TypeAlias = Callable[[Exception | None], None]
-"""Told None when it is durable, else why it is not."""
+from wardwright.journal.entry import Durable
 
 
 class Redemption:
@@ -16,7 +12,7 @@ class Redemption:
 
     def __init__(self) -> None:
         self._failure: Exception | None = None
-        self._listener: Settled | None = None
+        self._listener: Durable | None = None
         self._over = False
 
     def settle(self, failure: Exception | None) -> None:
@@ -25,7 +21,7 @@ class Redemption:
         if self._listener is not None:
             self._listener(failure)
 
-    def listen(self, listener: Settled) -> None:
+    def listen(self, listener: Durable) -> None:
         if self._over:
             listener(self._failure)
         else:

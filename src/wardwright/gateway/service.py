@@ -130,7 +130,7 @@ class Gateway:
             return None
         intake = Intake(kind, headers, body, key)
         try:
-            machine, version, effects = self._decide(intake, simulation=False)
+            machine, version, effects = self._decide(intake)
         except Exception as defect:
             self.report(defect)
             self.meters.turned_away("internal_error")
@@ -149,7 +149,7 @@ class Gateway:
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True), simulation=True)
+        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True))
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
@@ -161,7 +161,7 @@ class Gateway:
         if rulings is None:
             return receipt
         with suppress(WardwrightError):  # the call is over: what a full sink refuses stands in the receipt
-            governing.alert(self, intake, "" if receipt.contract is None else receipt.contract.name)
+            governing.alert(self, intake)
         used = None if intake.redemption is None else intake.approval
         if not rulings.alerts and used is None:
             return receipt
@@ -233,7 +233,7 @@ class Gateway:
                 hint="use a key, or add the origin to `origins`",
             )
 
-    def _decide(self, intake: Intake, *, simulation: bool) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
+    def _decide(self, intake: Intake) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
         """Everything up to the plan, the same for a live call and for a simulation."""
         now_us, now_ns = self.clock.now_us(), self.clock.monotonic_ns()
         receipt = intake.receipt = mint("rcp", now_us, self._luck.bits(LUCK_BITS))
@@ -263,7 +263,7 @@ class Gateway:
                 receipt=receipt,
                 request=intake.request(),
                 retry_of=self._recent_failures.get((intake.tenant, intake.digest)) if intake.retries else None,
-                simulation=simulation,
+                simulation=intake.simulation,
                 started_at=now_us,
             )
         )

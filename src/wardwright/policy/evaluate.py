@@ -64,14 +64,6 @@ def decide(policy: Policy, phase: str, facts: Facts, found: Mapping[str, Span | 
     return _decided(spoke)
 
 
-def decide_recalling(
-    policy: Policy, phase: str, facts: Facts, recall: Recall, found: Mapping[str, Span | Unsearched] | None = None
-) -> tuple[Decision, Facts]:
-    """As `decide`, where rules read the past; with the facts that it was decided over."""
-    facts = recalled(policy, phase, facts, recall, found)
-    return decide(policy, phase, facts, found), facts
-
-
 def recalled(
     policy: Policy,
     phase: str,

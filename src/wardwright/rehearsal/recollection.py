@@ -15,7 +15,7 @@ from msgspec import Raw
 from wardwright.calls.governance import Governance
 from wardwright.calls.governed_answer import Written
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
-from wardwright.calls.receipt import Receipt, Sourced
+from wardwright.calls.receipt import Receipt, said
 from wardwright.calls.receipt_facts import receipt_facts
 from wardwright.calls.ruling import PhaseName, Ruling
 from wardwright.dialects.openai_request import (
@@ -122,8 +122,7 @@ def _of_the_request(receipt: Receipt) -> dict[str, Fact]:
     caller, request, contract, facts = receipt.caller, receipt.request, receipt.contract, receipt.facts
     known: dict[str, Fact] = {"caller.key": caller.key, "caller.tags": caller.tags}
     for name in _CLAIMS:
-        claim: Sourced | None = getattr(caller, name)
-        known[f"caller.{name}"] = None if claim is None else claim.value
+        known[f"caller.{name}"] = said(getattr(caller, name))
     known |= {
         "conversation.source": request.conversation_source,
         "request.bytes": request.bytes,

@@ -40,7 +40,6 @@ SIGNATURES_MAX: Final = 200
 
 Change: TypeAlias = Literal["new_fire", "lost_fire", "changed_action", "same", "unknown"]
 
-CHANGES: Final[tuple[Change, ...]] = ("new_fire", "lost_fire", "changed_action", "same", "unknown")
 FLIPS: Final[frozenset[Change]] = frozenset({"new_fire", "lost_fire", "changed_action"})
 
 

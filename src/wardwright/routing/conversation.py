@@ -24,6 +24,9 @@ from wardwright.routing.draw import Keyed
 Source: TypeAlias = Literal["declared", "client", "metadata", "derived", "none"]
 """`none`: nothing was said and there is no user message; the conversation is then the key itself."""
 
+SAID: Final[frozenset[str]] = frozenset({"declared", "client", "metadata"})
+"""Sources by which somebody said which conversation it is."""
+
 SESSION_HEADER: Final = b"x-wardwright-session-id"
 
 CLIENT_SESSION_HEADERS: Final[dict[bytes, str]] = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parts import sdk_oracles
 from wardwright.dialects.answer import DONE, Identity
 from wardwright.dialects.event_reader import EventReader
-from wardwright.dialects.openai_events import OpenAIEvents, events_of_whole
+from wardwright.dialects.openai_events import OpenAIEvents, OpenAIWhole
 from wardwright.dialects.openai_render import ChunkRenderer, WholeRenderer
 from wardwright.kernel.events import (
     Broken,
@@ -60,12 +60,17 @@ def decoded(stream: bytes) -> list[Event]:
     return decoder.feed(stream) + decoder.close()
 
 
+def decoded_whole(body: bytes) -> list[Event]:
+    decoder = OpenAIWhole()
+    return decoder.feed(body[:40]) + decoder.feed(body[40:]) + decoder.close()
+
+
 def test_what_is_written_as_a_stream_is_read_back() -> None:
     assert decoded(rendered(ANSWER)) == ANSWER
 
 
 def test_what_is_written_whole_is_read_back() -> None:
-    assert events_of_whole(whole(ANSWER)) == ANSWER
+    assert decoded_whole(whole(ANSWER)) == ANSWER
 
 
 def test_both_forms_are_one_answer_to_the_sdk() -> None:
@@ -90,7 +95,7 @@ def test_a_stream_that_breaks_ends_in_one_broken() -> None:
     half = rendered(ANSWER)[:900]
     events = decoded(half)
     assert [event for event in events if isinstance(event, Broken)] == events[-1:]
-    assert isinstance(events_of_whole(b"{}")[0], Broken)
+    assert isinstance(decoded_whole(b"{}")[0], Broken)
 
 
 def test_an_error_in_the_stream_is_the_last_event() -> None:

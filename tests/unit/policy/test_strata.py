@@ -11,7 +11,7 @@ from parts.policies import ANSWER, ASK, document, facts
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.compiled import Policy
-from wardwright.policy.evaluate import decide, decide_recalling, recalled
+from wardwright.policy.evaluate import decide, recalled
 from wardwright.policy.loading import load
 from wardwright.policy.phases import Facts, Phase
 from wardwright.policy.strata import Recalled
@@ -91,11 +91,11 @@ def test_what_is_recalled_sees_the_labels_of_the_same_phase() -> None:
         told.append(labels)
         return Facts({one.field: len(labels) for one in wanted})
 
-    decision, seen = decide_recalling(policy, "ask", facts(size=4), recall)
+    seen = recalled(policy, "ask", facts(size=4), recall)
+    decision = decide(policy, "ask", seen)
     assert (decision.effect, told, seen.known["state.leaks"]) == ("block", [("leak",)], 1)
-    assert decide(policy, "ask", seen) == decision
 
-    quiet, _ = decide_recalling(policy, "ask", facts(size=3), recall)
+    quiet = decide(policy, "ask", recalled(policy, "ask", facts(size=3), recall))
     assert (quiet.effect, told[1]) == ("allow", ())
 
 
@@ -105,10 +105,9 @@ def test_what_cannot_be_recalled_leaves_the_rule_to_its_on_error() -> None:
     def recall(wanted: Sequence[Recalled], labels: tuple[str, ...], so_far: Facts) -> Facts:
         return Facts({}, {one.field: "has no session" for one in wanted})
 
-    decision, seen = decide_recalling(policy, "ask", facts(), recall)
+    decision = decide(policy, "ask", recalled(policy, "ask", facts(), recall))
     assert decision.reasons[0].unknown == ("state.leaks has no session",)
     assert [one.because for one in decision.kept] == ["indeterminate"]
-    assert decide(policy, "ask", seen) == decision
 
 
 def test_a_phase_that_is_decided_otherwise_is_asked_for_the_labels_of_earlier_strata_alone() -> None:

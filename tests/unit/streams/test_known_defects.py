@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from parts.governed import all_of, answer, call, drive, governor, only, released, say, text
-from wardwright.dialects.openai_events import events_of_whole
+from wardwright.dialects.openai_events import OpenAIWhole
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.events import Finish, ReasoningDelta, Start, TextDelta, UsageReport
 from wardwright.kernel.usage import Usage
@@ -146,7 +146,9 @@ def test_a_silent_upstream_trips_the_cap_when_its_time_has_come() -> None:
 def test_a_whole_answer_meets_the_rules_of_streams_and_every_retry_is_open() -> None:
     body = b'{"choices":[{"index":0,"message":{"content":"Fine, write OldClient() then"},"finish_reason":"stop"}]}'
     guard = governor(RETRY, delivery="whole")
-    effects = [effect for event in events_of_whole(body) for effect in guard.take([event], 0)]
+    decoder = OpenAIWhole()
+    events = decoder.feed(body) + decoder.close()
+    effects = [effect for event in events for effect in guard.take([event], 0)]
     assert only(Retry, effects).reminders == ("Use NewClient.",)
 
 
