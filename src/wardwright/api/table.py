@@ -83,7 +83,7 @@ AT_THE_EDGE: Final[tuple[AnyOperation, ...]] = (
 
 
 def _simulations() -> tuple[AnyOperation, ...]:
-    """Both names of the same two operations: the seeds use the first, later tools of this kind the second."""
+    """Both names of the same two operations: `/v1/synthetic` and `/v1/wardwright`."""
     found: list[AnyOperation] = []
     for prefix in ("/v1/synthetic", "/v1/wardwright"):
         found.append(

@@ -83,8 +83,8 @@ _OUTPUT: Final = (
     Field("usage.output_tokens", "integer", "Output tokens of this attempt."),
 )
 _RECEIPT: Final = (
-    Field("receipt.status", "text", "How the call ended: `completed`, `refused`, `failed`, `client_left`."),
-    Field("receipt.error", "text", "The code the client saw."),
+    Field("receipt.status", "text", "How the call ended: `completed`, `refused`, `blocked`, `failed`, `client_left`."),
+    Field("receipt.error", "text", "The gateway's code; `policy_blocked` where a rule refused under its own."),
     Field("receipt.attempts", "integer", "Attempts that were started."),
     Field("receipt.fallback", "boolean", "The answer came from another target than the first of the plan."),
     Field("receipt.cost_nano_usd", "integer", "Over all attempts, in billionths of a US dollar."),

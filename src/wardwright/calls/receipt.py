@@ -292,7 +292,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detectors: str | None = None
     """The version of the table of detectors, where a rule asked one."""
     error: str | None = None
-    """The code the client saw, of kernel.errors.CODES."""
+    """The gateway's code for the error, of kernel.errors.CODES; a rule's own code stands in its ruling."""
     facts: RouteFacts | None = None
     """What the route decision saw; unset where the call ended before it."""
     format: int = FORMAT
@@ -408,7 +408,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     """How many attempts were started."""
     error: str | None
-    """The code the client saw; null where it saw none."""
+    """The gateway's code for the error; null where there was none."""
     http_status: int
     """The status the client saw."""
     input_tokens: int
