@@ -424,8 +424,9 @@ def test_one_credential_that_comes_again_with_every_call_is_one(open_desk: OpenD
 
 
 def test_credentials_of_other_sessions_do_not_count(open_desk: OpenDesk) -> None:
-    for session in ("s-1", "s-2", "s-3"):
-        assert sent(open_desk("session-escalation", session_id=session), credential("A")) == ["usual"]
+    for turns, session in enumerate(("s-1", "s-2", "s-3")):
+        desk = open_desk("session-escalation", session_id=session)
+        assert sent(desk, *["Hi."] * turns, credential("A"))[-1] == "usual"
 
 
 # Context windows

@@ -8,10 +8,10 @@ import msgspec
 
 from wardwright.calls.governance import Governance
 from wardwright.calls.ruling import Caught
-from wardwright.contracts.policy import Block
+from wardwright.contracts.policy import Block, Retrying
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiled import INDETERMINATE_CODE, Compiled
-from wardwright.policy.decision import Decision, Fired, Proposal, Retrying, Span
+from wardwright.policy.decision import Decision, Fired, Proposal, Span
 from wardwright.policy.evaluate import arm, decide
 from wardwright.policy.phases import Facts
 from wardwright.streams.ruleset import RETRIES_MAX

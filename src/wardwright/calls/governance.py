@@ -14,14 +14,12 @@ from wardwright.calls.phases import OUTPUT, PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
-from wardwright.contracts.policy import ActionName, PolicyContract, RetryWithReminder, State
+from wardwright.contracts.policy import ActionName, PolicyContract, Retrying, RetryWithReminder, State
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Limit, limits_of
-from wardwright.policy.arbiter import RANKS
 from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.conditions import Compared, key_of, leaves
-from wardwright.policy.decision import Retrying
 from wardwright.policy.loading import load
 from wardwright.policy.reminders import reminded
 from wardwright.streams.lowering import lower
@@ -32,9 +30,6 @@ ENFORCEABLE: Final[frozenset[tuple[str, ActionName]]] = frozenset(
     (phase.name, action) for phase in PHASES for action in phase.actions
 )
 """What the gateway carries out: everything that its phases allow."""
-
-ACTS: Final = RANKS["retry"]
-"""From this rank an action ends an attempt or the call."""
 
 WITHHELD: Final = frozenset({"output.text", "output.reasoning"})
 """Fields beside `text.*` that hold text of the conversation."""

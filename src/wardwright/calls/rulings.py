@@ -15,7 +15,7 @@ from wardwright.calls import receipt as rc
 from wardwright.calls.account import Account
 from wardwright.calls.answer_rulings import before_attempt, left_of, retrying, ruled_stream, within_budget
 from wardwright.calls.facts import WORD_CHARS_MAX
-from wardwright.calls.governance import ACTS, Governance
+from wardwright.calls.governance import Governance
 from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.memory import Memory
 from wardwright.calls.policy_facts import METADATA, Asked, request_facts
@@ -29,7 +29,7 @@ from wardwright.limits.budget_facts import record_of
 from wardwright.limits.budget_record import Charge
 from wardwright.limits.events import CallEvents
 from wardwright.policy.answers import Unmet, judged, reminder
-from wardwright.policy.arbiter import RANKS
+from wardwright.policy.arbiter import ENDS, RANKS
 from wardwright.policy.conditions import Compared, holds
 from wardwright.policy.decision import NOTHING, Decision, Span
 from wardwright.policy.evaluate import Unsearched, decide
@@ -155,7 +155,7 @@ class Rulings:
             facts = self._memory.recalled("stream", facts, now_us, attempt=index + 1)
         self._watched = facts
         before, armed = before_attempt(self.governance, facts)
-        if RANKS[before.effect] >= ACTS:  # there will be no answer to rule on
+        if RANKS[before.effect] >= ENDS:  # there will be no answer to rule on
             if self._memory is not None:
                 self._memory.noted(before, facts, now_us, index + 1)
             self._noted.append(_Noted("stream", facts, before, index))

@@ -7,8 +7,9 @@ from typing import Final
 
 from wardwright.calls.receipt import STOPPED, Receipt
 from wardwright.calls.ruling import Caught, Ruling
+from wardwright.contracts.policy import Retrying
 from wardwright.limits.budget_record import Refused
-from wardwright.policy.decision import Decision, Fired, Retrying
+from wardwright.policy.decision import Decision, Fired
 from wardwright.rehearsal.trace import Trace
 
 REMINDER_CHARS_MAX: Final = 100

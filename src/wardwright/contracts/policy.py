@@ -478,6 +478,9 @@ Action: TypeAlias = (
     | Block
 )
 
+Retrying: TypeAlias = Retry | RetryWithReminder | Reroute
+"""Actions that end an attempt and make another."""
+
 ActionName: TypeAlias = Literal[
     "allow", "annotate", "alert", "oblige", "transform", "inject_reminder", "restrict_routes", "switch_model", "drop",
     "rewrite", "reroute", "retry", "retry_with_reminder", "require_approval", "block",
@@ -594,7 +597,7 @@ def hold_of(rule: Rule) -> Hold:
     A rule that tries again holds the whole answer unless it says otherwise: another attempt can be made only while the
     client has seen nothing of this one.
     """
-    retries = any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then)
+    retries = any(isinstance(action, Retrying) for action in rule.then)
     hold = rule.hold or Hold(mode="full" if retries else "exact")
     full = hold.mode == "full"
     return msgspec.structs.replace(

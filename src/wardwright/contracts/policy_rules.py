@@ -52,6 +52,7 @@ from wardwright.contracts.policy import (
     Reroute,
     RestrictRoutes,
     Retry,
+    Retrying,
     RetryWithReminder,
     Rewrite,
     Rule,
@@ -70,8 +71,6 @@ from wardwright.contracts.wording import found, shown
 
 MATCH_OPERATORS: Final = ("contains", "detector", "regex")
 """What a stream can be searched for."""
-
-_RETRIES: Final = (Retry, RetryWithReminder, Reroute)
 
 
 def walk(condition: Condition, path: str) -> Iterator[tuple[str, Condition]]:
@@ -228,10 +227,10 @@ def _rule(reader: Reader, value: msgspec.Struct, at: At) -> None:
         reader.breaks(
             at.member("match"), f"`{rule.match.op}` cannot search a channel", "use `contains`, `regex` or `detector`"
         )
-    if rule.after_retries and not any(isinstance(action, _RETRIES) for action in rule.then):
+    if rule.after_retries and not any(isinstance(action, Retrying) for action in rule.then):
         message = "`after_retries` means nothing: this rule never retries"
         reader.breaks(at.member("after_retries"), message, "move its actions to `then`")
-    if any(isinstance(action, _RETRIES) for action in rule.after_retries):
+    if any(isinstance(action, Retrying) for action in rule.after_retries):
         reader.breaks(at.member("after_retries"), "`after_retries` cannot retry: it says what happens at last")
 
 

@@ -145,6 +145,8 @@ class Machines:
         """A call that ended. Calls come in their order; one that was folded changes nothing."""
         for (key, value), machine, labels in self._concerned(call):
             standings = self._standings.setdefault(key, {})
+            if value not in standings and key in self._crowded:
+                continue  # it may have been dropped for room: where it stands cannot be told, and is not begun anew
             standing = before = standings.get(value) or begin(machine)
             if (call.order, call.receipt) <= (standing.order, standing.receipt):
                 continue

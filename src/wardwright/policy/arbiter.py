@@ -39,7 +39,7 @@ RANKS: Final[dict[ActionName, int]] = {
 }
 """The lattice; the higher wins."""
 
-_ENDS: Final = 5
+ENDS: Final = 5
 """From this rank an action ends the call or the attempt."""
 _SPAN: Final = frozenset({3, 4})
 """Ranks that say what becomes of a span: one of them stands."""
@@ -111,11 +111,11 @@ def _stands(one: Proposal, top: int, kept: list[Proposal]) -> bool:
         case "retry" | "retry_with_reminder" | "reroute":
             return rank == top
         case "rewrite" | "drop":
-            return top < _ENDS and not any(RANKS[other.effect] in _SPAN for other in kept)
+            return top < ENDS and not any(RANKS[other.effect] in _SPAN for other in kept)
         case "switch_model":
-            return top < _ENDS and not any(other.effect == "switch_model" for other in kept)
+            return top < ENDS and not any(other.effect == "switch_model" for other in kept)
         case "restrict_routes" | "inject_reminder" | "transform":
-            return top < _ENDS
+            return top < ENDS
         case _:
             assert_never(one.effect)
 

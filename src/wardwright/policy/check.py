@@ -21,6 +21,7 @@ from wardwright.contracts.policy import (
     InjectReminder,
     Reroute,
     RestrictRoutes,
+    Retrying,
     RetryWithReminder,
     Rewrite,
     State,
@@ -29,12 +30,11 @@ from wardwright.contracts.policy import (
 )
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.kernel.patterns.search import finds, samples
-from wardwright.policy.arbiter import RANKS
+from wardwright.policy.arbiter import ENDS, RANKS
 from wardwright.policy.clashes import overlap, share_a_channel
 from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.compiler import changes
 from wardwright.policy.conditions import boxes, leaves
-from wardwright.policy.decision import Retrying
 from wardwright.policy.regions import box_covers
 
 Severity: TypeAlias = Literal["warning", "note"]
@@ -53,9 +53,6 @@ FINDINGS: Final[dict[str, str]] = {
     "P16": "where it cannot tell, a rule lets pass what it is there to stop",
 }
 """What is found, by code."""
-
-_STOPS = 5
-"""From this rank an action ends the call or the attempt."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +124,7 @@ def _held(rule: Compiled) -> Iterator[Finding]:
         )
         hint = None if rule.detects else "bound the repetition, such as `{0,64}` for `*`"
         yield _finding("P09", message, rule, hint=hint)
-    stops = max(RANKS[effect_of(action)] for action in rule.rule.then) >= _STOPS
+    stops = max(RANKS[effect_of(action)] for action in rule.rule.then) >= ENDS
     if stops and hold.mode == "pass":
         message = f"`{rule.name}` is to stop the answer, and `mode: pass` releases what it finds before it is found"
         yield _finding("P10", message, rule, hint="use `mode: exact`")

@@ -39,6 +39,7 @@ from wardwright.contracts.policy import (
     OperatorName,
     PolicyContract,
     Requirement,
+    Retrying,
     Rule,
     State,
     Value,
@@ -61,7 +62,7 @@ from wardwright.policy.arbiter import RANKS, arbitrate
 from wardwright.policy.clashes import ambiguities, echoes
 from wardwright.policy.compiled import INDETERMINATE_CODE, Compiled, Policy, Spans, Stratum
 from wardwright.policy.conditions import ALWAYS, AllOf, AnyOf, Inverse, Node, boxes, compared, fast, leaves
-from wardwright.policy.decision import Decision, Fired, Proposal, Retrying
+from wardwright.policy.decision import Decision, Fired, Proposal
 from wardwright.policy.detectors import DETECTORS
 from wardwright.policy.expectation import Expecting, Form, JsonExpecting, XmlExpecting
 from wardwright.policy.operators import OPERATORS, Check, Comparing, Detector, keeps

@@ -5,7 +5,7 @@ Members stand in alphabetical order and hold canonical values only.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
@@ -15,17 +15,12 @@ from wardwright.contracts.policy import (
     Alert,
     Annotate,
     InjectReminder,
-    Oblige,
     Reroute,
     RestrictRoutes,
-    Retry,
-    RetryWithReminder,
+    Retrying,
     Transform,
     effect_of,
 )
-
-Retrying: TypeAlias = Retry | RetryWithReminder | Reroute
-"""Actions that end an attempt and make another."""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,11 +111,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def annotations(self) -> tuple[Annotate, ...]:
         """Labels for the receipt."""
         return tuple(one.action for one in self.kept if isinstance(one.action, Annotate))
-
-    @property
-    def obligations(self) -> tuple[str, ...]:
-        """Named checks over the receipts that follow, sorted."""
-        return tuple(sorted({one.action.check for one in self.kept if isinstance(one.action, Oblige)}))
 
 
 NOTHING = Decision()

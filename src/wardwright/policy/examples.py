@@ -15,7 +15,7 @@ import msgspec
 from wardwright.contracts.policy import Example, ExampleFact, OperatorName
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.conditions import Compared, leaves
+from wardwright.policy.conditions import Compared, holds, leaves
 from wardwright.policy.decision import Span
 from wardwright.policy.evaluate import told
 from wardwright.policy.expectation import Verdict
@@ -108,7 +108,7 @@ def _changes(rule: Compiled, phase: Phase, example: Example) -> Iterator[tuple[s
     values = {fact.field: value_of(fact) for fact in example.facts if fact.field not in phase.channels}
     view = dict(checked(phase, values, rule.reads).known)
     for leaf in leaves(rule.node):
-        if leaf.field in view and leaf.check(view):
+        if leaf.field in view and holds(leaf, view):
             yield from ((leaf.field, value) for value in _missing(leaf))
     if rule.match is not None and rule.rule.match is not None:
         op: OperatorName = "detector" if rule.detects else "regex"
@@ -150,8 +150,11 @@ def _came(
     held, untold = told(rule, snapshot, dict(snapshot.known))
     if held is None:
         return "indeterminate", untold
-    if held and rule.match is not None and found_in(rule, texts) is None:
-        held = False
+    try:
+        if held and rule.match is not None and found_in(rule, texts) is None:
+            held = False
+    except TimeoutError:
+        return "indeterminate", ("the example could not be searched in time",)
     if held and rule.expecting is not None and unmet_in(rule, texts) is None:
         held = False
     return ("fires" if held else "silent"), ()

@@ -24,6 +24,7 @@ from wardwright.contracts.policy import (
     Reroute,
     RestrictRoutes,
     Retry,
+    Retrying,
     RetryWithReminder,
     Rewrite,
     Rule,
@@ -90,7 +91,7 @@ def sentence(compiled: Compiled) -> str:
     rule = compiled.rule
     shadow = " (in shadow: recorded, not done)" if compiled.shadow else ""
     after = ""
-    if any(isinstance(action, Retry | RetryWithReminder | Reroute) for action in rule.then):
+    if any(isinstance(action, Retrying) for action in rule.then):
         after = f"; when that is spent, {actions(rule.after_retries) if rule.after_retries else 'refuse the answer'}"
     held = "" if compiled.hold is None else f"; hold back {_hold(compiled.hold)}"
     return f"{_when(compiled)}: {actions(rule.then)}{after}{held}{shadow}."

@@ -12,11 +12,11 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from wardwright.contracts.policy import Channel, Machine, State
+from wardwright.contracts.policy import Channel, Machine, Retrying, State
 from wardwright.policy.arbiter import RANKS
 from wardwright.policy.budget_words import BudgetWords, budgets_explained
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.decision import Proposal, Retrying
+from wardwright.policy.decision import Proposal
 from wardwright.policy.expectation import JsonExpecting
 from wardwright.policy.explain import whose
 from wardwright.policy.strata import Recalled

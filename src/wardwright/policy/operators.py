@@ -5,7 +5,7 @@ to hold and just not to hold, and lowered for analysis. To add one is to add its
 
 Rule 1: a check reads one snapshot and answers true or false. An absent field (None) satisfies nothing but a negation.
 Rule 2: a check that cannot be told raises: TimeoutError where a search took too long. Everything three-valued is in
-`policy.evaluate`.
+`policy.conditions`.
 Rule 3: `lower` never claims too little: a region holds every value for which the comparison can be true.
 """
 

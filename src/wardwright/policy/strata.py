@@ -80,7 +80,7 @@ what is wanted."""
 
 
 class Asked(Protocol):
-    """A rule as its order needs it: `policy.compiler.Compiled`."""
+    """A rule as its order needs it: `policy.compiled.Compiled`."""
 
     @property
     def rule(self) -> Rule: ...

@@ -19,11 +19,12 @@ from wardwright.calls.governed_answer import GovernedAnswer
 from wardwright.calls.receipt import Receipt
 from wardwright.calls.ruling import Caught, Did, PhaseName, Ruling
 from wardwright.calls.searching import search
+from wardwright.contracts.policy import Retrying
 from wardwright.journal.captures import Capture
 from wardwright.policy.answers import judged
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.decision import NOTHING, Decision, Proposal, Retrying, Span
+from wardwright.policy.decision import NOTHING, Decision, Proposal, Span
 from wardwright.policy.evaluate import Unsearched, arm, decide, told
 from wardwright.policy.phases import Facts
 from wardwright.rehearsal.heard import heard

@@ -96,6 +96,15 @@ def test_a_machine_that_was_dropped_for_room_is_unavailable_and_not_where_it_beg
     assert found == [Unavailable("may have been dropped for room"), "review", "review"]
 
 
+def test_a_machine_that_was_dropped_for_room_stays_untold_when_its_key_calls_again() -> None:
+    machines = Machines(values_max=2)
+    machines.declare(POLICY, [LADDER])
+    for index, session in enumerate(("s0", "s1", "s2", "s0")):
+        machines.fold(msgspec.structs.replace(call(index, "a", session=session), order=index + 1))
+
+    assert machines.read(POLICY, LADDER, call(9, session="s0")) == Unavailable("may have been dropped for room")
+
+
 def test_users_stay_where_they_are_and_sessions_pass_away() -> None:
     of_users = msgspec.structs.replace(LADDER, name="of-users", scope="user")
     machines = Machines()
