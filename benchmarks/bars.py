@@ -38,6 +38,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 def bars_of(results: Results) -> tuple[Bar, ...]:
     """Every bar in the order in which they are asked."""
+    results = _of_this_run(results)
     return (
         _ratio(
             results,
@@ -72,6 +73,18 @@ def bars_of(results: Results) -> tuple[Bar, ...]:
     )
 
 
+def _of_this_run(results: Results) -> Results:
+    """Without the figures kept from an earlier run: machines have their days. Who took part is still listed."""
+    kept = {one.name for one in results.contestants if one.kept_from is not None}
+    return msgspec.structs.replace(
+        results,
+        cells=tuple(one for one in results.cells if one.gateway not in kept),
+        growth=tuple(one for one in results.growth if one.gateway not in kept),
+        open_streams=tuple(one for one in results.open_streams if one.gateway not in kept),
+        starts=tuple(one for one in results.starts if one.gateway not in kept),
+    )
+
+
 def _ratio(results: Results, asked: str, cost_us: Callable[[str], float | None], most: float) -> Bar:
     ours, plain = cost_us(WARDWRIGHT), cost_us(NGINX)
     if ours is None or plain is None or plain <= 0:
@@ -90,6 +103,8 @@ def _verdict(holds: bool) -> Verdict:
 
 def _rules(results: Results) -> Iterator[Bar]:
     """What rules take by themselves, and what they add before the first byte where callers need not wait."""
+    if not results.rules:
+        yield Bar("rules by themselves", "-", "not measured")
     for one in results.rules:
         asked = f"{one.what}: at most {one.bar:g} {one.unit}"
         yield Bar(asked, f"{one.took:.2f} {one.unit}", _verdict(one.took <= one.bar))
@@ -142,7 +157,7 @@ def _growth(results: Results) -> Bar:
 
 def _peers(results: Results) -> Iterator[Bar]:
     """Less CPU than every peer under every load. A load that the peer alone does not survive is no contest; one that
-    this gateway does not survive is lost. Figures of another run are no contest either: machines have their days."""
+    this gateway does not survive is lost."""
     ours = {WARDWRIGHT, DEFERRED, GOVERNED, NGINX, FLOOR}
     for contestant in results.contestants:
         if contestant.name in ours:
@@ -153,7 +168,7 @@ def _peers(results: Results) -> Iterator[Bar]:
             if theirs is not None:
                 ratios.append((theirs / mine if mine is not None else 0.0, load.name))
         asked = f"below {contestant.name} under every load"
-        if contestant.kept_from is not None or not ratios or results.cpu_us(WARDWRIGHT, "json-1k") is None:
+        if not ratios or results.cpu_us(WARDWRIGHT, "json-1k") is None:
             yield Bar(asked, "-", "not measured")
             continue
         least, where = min(ratios)

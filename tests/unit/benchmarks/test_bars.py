@@ -155,6 +155,18 @@ def test_figures_of_another_run_are_no_contest() -> None:
     assert verdicts(kept)["below old under every load"] == "not measured"
 
 
+def test_a_ratio_to_figures_of_another_run_is_not_measured() -> None:
+    found = results(cell("wardwright", "json-1k", 50), cell("nginx", "json-1k", 25))
+    (asked,) = (one for one in verdicts(found) if one.startswith("small call, index kept"))
+    assert verdicts(found)[asked] == "met"
+    contestants = tuple(
+        msgspec.structs.replace(one, kept_from="2026-01-02" if one.name == "nginx" else None)
+        for one in found.contestants
+    )
+    kept = msgspec.structs.replace(found, contestants=contestants)
+    assert verdicts(kept)[asked] == "not measured"
+
+
 def test_a_peer_that_fails_some_loads_is_said_to() -> None:
     found = results(cell("wardwright", "json-1k", 50), cell("frail", "json-1k", 500), peers=("frail",))
     (said,) = (bar.measured for bar in bars_of(found) if bar.asked == "below frail under every load")
