@@ -74,6 +74,9 @@ Fold: TypeAlias = Callable[[Record], None]
 class Stale(Exception):
     """The cursor does not belong to this journal."""
 
+    def __str__(self) -> str:
+        return "the journal is not the one that was read so far"
+
 
 def follow(reader: Reader, reached: tuple[Reached, ...], fold: Fold | None = None) -> tuple[Reached, ...]:
     """Tell `fold` the records of the `calls` chains beyond the cursor, by (lam, writer, seq); the cursor behind them.

@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 from wardwright.calls.remembered import entry_of, events_of
 from wardwright.gateway.service import Gateway
+from wardwright.journal.state import Stale
 from wardwright.journal.store import Reader
+from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
 from wardwright.runtime.budgets import BudgetKeeper
 from wardwright.runtime.history import SAVE_S, HistoryKeeper
@@ -32,15 +34,17 @@ class Remembering:
         self._gateway = gateway
         self._history = HistoryKeeper(gateway.history, store, reader, events_of)
         self._failing = False
+        self._opening = asyncio.Lock()
         self._started = False
         self._store = store
 
     async def start(self) -> None:
         """Bring everything to where the journal ends; once. The policies must be declared. Raises `state_write`."""
-        if not self._started:
-            self._started = True
-            await asyncio.to_thread(self._open)
-            self._gateway.budgets = self._budgets.budgets
+        async with self._opening:
+            if not self._started:
+                await asyncio.to_thread(self._open)
+                self._gateway.budgets = self._budgets.budgets
+                self._started = True
 
     async def keep(self, needed: Callable[[], bool]) -> None:
         """Store what changes. Runs until it is cancelled."""
@@ -61,9 +65,13 @@ class Remembering:
         self._budgets.start()
 
     async def _save(self) -> None:
-        await self._history.save(self._clock.now_us())
-        await self._budgets.save()
-        failure = self._history.failure or self._budgets.failure
+        failure: Exception | None
+        try:
+            await self._history.save(self._clock.now_us())
+            await self._budgets.save()
+            failure = self._history.failure or self._budgets.failure
+        except (Stale, WardwrightError) as error:  # the journal does not tell how far it reaches
+            failure = error
         if failure is not None and not self._failing:
-            log.error("what rules remember cannot be stored: %s", failure.message)
+            log.error("what rules remember cannot be stored: %s", failure)
         self._failing = failure is not None

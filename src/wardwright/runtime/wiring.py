@@ -251,8 +251,10 @@ class Runtime:
             try:
                 await asyncio.to_thread(self.journal.close)
             finally:
-                await asyncio.to_thread(self.captures.close)
-        await self.remembering.aclose()
+                try:
+                    await asyncio.to_thread(self.captures.close)
+                finally:
+                    await self.remembering.aclose()
 
     def retire_captures(self) -> None:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
@@ -288,7 +290,10 @@ class Runtime:
         await asyncio.to_thread(self.journal.finish_retirements)
         while True:
             self.journal.retire()
-            await asyncio.to_thread(self.retire_captures)
+            try:
+                await asyncio.to_thread(self.retire_captures)
+            except OSError as error:
+                log.error("captured bodies could not be retired: %s", error)
             await asyncio.sleep(RETENTION_S)
 
 

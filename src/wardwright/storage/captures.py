@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,7 @@ class CaptureFiles:
 
     def forget(self, tenant: str, receipt: str) -> bool:
         path = layout.capture_path(self.state, tenant, receipt)
-        with self._changing:
+        with self._changing, _dropping(path):
             for draft in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
                 draft.unlink()
             try:
@@ -61,14 +62,15 @@ class CaptureFiles:
 
     def forget_tenant(self, tenant: str) -> int:
         directory = layout.captures_dir(self.state) / layout.tenant_name(tenant)
-        count = sum(self._drop(bucket) for bucket in directory.glob(layout.CAPTURE_BUCKETS))
+        with _dropping(directory):
+            count = sum(self._drop(bucket) for bucket in directory.glob(layout.CAPTURE_BUCKETS))
         with self._changing, contextlib.suppress(OSError):
             directory.rmdir()  # unless a call of the tenant has ended meanwhile
         return count
 
     def drop_before(self, at_us: int) -> int:
         """Drop the captures of calls that were accepted before an instant, by whole directories: what lies in one with
-        a later call stays. How many there were."""
+        a later call stays. How many there were. Raises OSError."""
         return sum(
             self._drop(bucket)
             for bucket in layout.captures_dir(self.state).glob(f"*/{layout.CAPTURE_BUCKETS}")
@@ -86,3 +88,13 @@ class CaptureFiles:
             shutil.rmtree(bucket)
             sync_dir(bucket.parent)
         return count
+
+
+@contextlib.contextmanager
+def _dropping(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WardwrightError(
+            "journal_write", f"the capture cannot be dropped: {error.strerror}", place=Place(file=str(path))
+        ) from error

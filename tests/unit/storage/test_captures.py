@@ -77,6 +77,19 @@ def test_a_file_that_is_none_of_ours_is_told(tmp_path: Path) -> None:
     assert caught.value.code == "journal_broken"
 
 
+def test_what_the_disk_will_not_drop_is_told(tmp_path: Path) -> None:
+    files = CaptureFiles(tmp_path)
+    layout.capture_path(tmp_path, "a", receipt()).mkdir(parents=True)
+    with pytest.raises(WardwrightError, match="cannot be dropped") as one:
+        files.forget("a", receipt())
+    bucket = layout.capture_path(tmp_path, "b", receipt()).parent
+    bucket.parent.mkdir()
+    bucket.write_bytes(b"no directory")
+    with pytest.raises(WardwrightError, match="cannot be dropped") as all_of_them:
+        files.forget_tenant("b")
+    assert one.value.code == all_of_them.value.code == "journal_write"
+
+
 def test_forgetting_one_call_leaves_the_others(tmp_path: Path) -> None:
     files = CaptureFiles(tmp_path)
     for luck in (1, 2):
