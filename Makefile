@@ -64,8 +64,9 @@ bench-peers: $(VENV)/test.stamp ## the same loads through other gateways too
 	@scripts/debian-packages nginx-light:nginx
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --peers $(BENCH_OPTIONS)
 
+# A test that tries two million things is not stuck after the three minutes that an ordinary run allows.
 nightly: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## the long runs: deep fuzzing, kill loops, every benchmark
-	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest $(TESTS)
+	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest -o faulthandler_timeout=20000 $(TESTS)
 	@$(MAKE) bench-peers BENCH_OPTIONS=--full
 
 #: Release

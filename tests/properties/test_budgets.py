@@ -196,7 +196,7 @@ def some_journal(luck: Random) -> list[Entry]:
             for meter in luck.sample(METERS, luck.randint(0, 3))
         )
         at_us = at - luck.choice([0, 0, 2 * SECOND_US])
-        journal.append(Entry(at_us=at_us, charges=charges, order=number + 1, tenant=luck.choice("st")))
+        journal.append(Entry(at_us=at_us, charges=charges, order=number + 1, tenant=luck.choice("st"), writer="w"))
     return journal
 
 

@@ -41,4 +41,5 @@ def entry_of(record: Record) -> Entry | None:
         charges=receipt.budgets,
         order=receipt.budget_order,
         tenant=receipt.caller.tenant.value,
+        writer=record.writer,
     )

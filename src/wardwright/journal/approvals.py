@@ -324,7 +324,8 @@ def _said(code: str, approval: Approval) -> Said:
     return Said(code, f"{approval.asked.policy}/{approval.asked.rule}")
 
 
-def _spent(approval: Approval) -> WardwrightError:
+def spent(approval: Approval) -> WardwrightError:
+    """What whoever comes second is told."""
     return WardwrightError(
         "approval_spent",
         f"`{approval.id}` was used already",
@@ -342,7 +343,7 @@ _REFUSALS: Final[Mapping[StatusName, Callable[[Approval], WardwrightError] | Non
     "pending": _required,
     "approved": None,
     "denied": _denied,
-    "redeemed": _spent,
+    "redeemed": spent,
     "expired": _expired,
 }
 

@@ -70,6 +70,14 @@ class StateStore(Protocol):
 
 Fold: TypeAlias = Callable[[Record], None]
 
+Chosen: TypeAlias = Callable[[ChainKey], bool]
+"""Which chains are meant."""
+
+
+def calls(key: ChainKey) -> bool:
+    """The chains that hold what became of calls, of every writer."""
+    return key.chain == "calls"
+
 
 class Stale(Exception):
     """The cursor does not belong to this journal."""
@@ -78,16 +86,19 @@ class Stale(Exception):
         return "the journal is not the one that was read so far"
 
 
-def follow(reader: Reader, reached: tuple[Reached, ...], fold: Fold | None = None) -> tuple[Reached, ...]:
-    """Tell `fold` the records of the `calls` chains beyond the cursor, by (lam, writer, seq); the cursor behind them.
+def follow(
+    reader: Reader, reached: tuple[Reached, ...], fold: Fold | None = None, *, only: Chosen = calls
+) -> tuple[Reached, ...]:
+    """Tell `fold` the records of chains beyond the cursor, by (lam, writer, seq); the cursor behind them.
 
-    Without `fold` only the cursor moves. Raises Stale, and `journal_broken` for a line that is no record.
+    Without `fold` only the cursor moves. Where it stands in chains that are not meant, it stays. Raises Stale, and
+    `journal_broken` for a line that is no record.
     """
     known = {one.chain: one for one in reached}
-    keys = [key for key in reader.chains() if key.chain == "calls"]
-    if not known.keys() <= set(keys):
+    keys = [key for key in reader.chains() if only(key)]
+    if not {key for key in known if only(key)} <= set(keys):
         raise Stale
-    ends: dict[ChainKey, Reached] = {}
+    ends = {key: one for key, one in known.items() if not only(key)}
     if fold is None:
         for key in keys:
             _last(reader, key, known.get(key), ends)
@@ -99,7 +110,13 @@ def follow(reader: Reader, reached: tuple[Reached, ...], fold: Fold | None = Non
 
 
 def restore(
-    store: StateStore, reader: Reader, projection: str, take: Callable[[Mapping[str, bytes]], None], fold: Fold
+    store: StateStore,
+    reader: Reader,
+    projection: str,
+    take: Callable[[Mapping[str, bytes]], None],
+    fold: Fold,
+    *,
+    only: Chosen = calls,
 ) -> tuple[Reached, ...]:
     """Bring a projection up to the journal's end: its rows, then the tail. Returns the cursor.
 
@@ -113,7 +130,7 @@ def restore(
         store.clear(projection)
         snapshot = Snapshot()
     take(snapshot.rows)
-    return follow(reader, snapshot.reached, fold)
+    return follow(reader, snapshot.reached, fold, only=only)
 
 
 _Placed: TypeAlias = tuple[tuple[int, str, int], Record]

@@ -17,9 +17,12 @@ import msgspec
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.allowance import Claims, Limit
 from wardwright.limits.budget_record import Charge, Refused
-from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Held, Refusal, Standing, Unclaimed
+from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Held, Refusal, Standing, Unclaimed, Unshared
 
 PPM: Final = 1_000_000
+
+UNSHARED_RETRY_S: Final = 1
+"""What a caller is told to wait where workers do not hear of each other."""
 
 
 class BudgetFacts(msgspec.Struct, frozen=True):
@@ -92,6 +95,10 @@ def _tell(
             facts.unavailable.update((name, f"counts by {limit.per}, and the call names none") for _, name in fields)
         case Crowded():
             facts.unavailable.update((name, f"cannot tell this {limit.per} from others") for _, name in fields)
+        case Unshared():
+            facts.unavailable.update(
+                (name, "other workers hold a part of it, and it cannot be told") for _, name in fields
+            )
         case _:
             assert_never(standing)
 
@@ -114,6 +121,8 @@ def record_of(refusal: Refusal) -> Refused:
             return Refused(budget=name, reason="unclaimed")
         case Crowded():
             return Refused(budget=name, reason="crowded")
+        case Unshared():
+            return Refused(budget=name, reason="unshared")
         case _:
             assert_never(refusal)
 
@@ -135,5 +144,8 @@ def refused(refusal: Refusal) -> tuple[WardwrightError, int | None]:
         case Crowded():
             message = f"the budget `{limit.name}` cannot tell this {limit.per} from others: too many are in use"
             return WardwrightError("overloaded", message), None
+        case Unshared():
+            message = f"the budget `{limit.name}` is kept by several workers, and what they hold cannot be told now"
+            return WardwrightError("overloaded", message), UNSHARED_RETRY_S
         case _:
             assert_never(refusal)

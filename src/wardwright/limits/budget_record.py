@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of Snapshot."""
 
 
@@ -35,8 +35,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """`policy/name`."""
     limit: int | None = None
     """What the budget allows."""
-    reason: Literal["exceeded", "unclaimed", "crowded"]
-    """`unclaimed`: the call does not say whose it is; `crowded`: too many are in use to tell this one from others."""
+    reason: Literal["exceeded", "unclaimed", "crowded", "unshared"]
+    """`unclaimed`: the call does not say whose it is; `crowded`: too many are in use to tell this one from others;
+    `unshared`: what other workers hold could not be told."""
     reserved: int | None = None
     """By calls in flight."""
     retry_after_s: int | None = None
@@ -54,6 +55,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     order: int
     """As its receipt has it."""
     tenant: str
+    writer: str
+    """Who wrote the receipt: orders rise within one writer."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,5 +89,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """By tenant, meter and claim."""
     missed: tuple[Missed, ...]
     """By tenant and meter."""
-    order: int = 0
-    """Of the last call that it counts: entries up to it are in it already."""
+    orders: tuple[tuple[str, int], ...] = ()
+    """By writer, of the last call that it counts: entries up to it are in it already."""

@@ -2,7 +2,7 @@
 
     match budgets.reserve(limits, claims, estimate, now_us, deadline_us):
         case Granted(reservation=reservation): …        # later: budgets.settle(reservation, amounts, now_us)
-        case Exceeded() | Unclaimed() | Crowded() as refusal: …   # nothing was reserved
+        case Exceeded() | Unclaimed() | Crowded() | Unshared() as refusal: …   # nothing was reserved
 
 Rule 1: what calls used and what calls in flight have reserved stays within the limit whenever a call is granted. A
 call that uses more than it reserved is counted whole; the next ones wait for it.
@@ -14,6 +14,8 @@ budget. Those with none are dropped first; where all have some, newcomers are re
 Rule 5: usage that finds no room marks its ledger until it would have left the window: who comes anew until then may
 have used more than is kept, and is refused until it is told apart from that.
 Rule 6: an instant before the last one counts as the last one.
+Rule 7: where several workers serve, each counts its own calls here, and `limits.shares` says how much of a limit is its
+to fill; what is told of a budget is what all of them hold.
 
 Usage of ended calls is a fold of `Entry` values in any order; `snapshot` and `restored` keep it between runs.
 Reservations are not in it: they end with the process that made them. Instants are µs since the epoch, UTC.
@@ -30,6 +32,7 @@ from wardwright.limits.allowance import Amounts, Claims, Limit
 from wardwright.limits.budget_record import FORMAT, Charge, Entry, Kept, Missed, Snapshot
 from wardwright.limits.ledger import Ledger
 from wardwright.limits.series import Series
+from wardwright.limits.shares import NOBODY, Key, NotLent, Others, Shares, frees_us
 from wardwright.limits.windows import SECOND_US, Window, leaves_us, read
 
 CLAIMANTS_MAX: Final = 4096
@@ -75,7 +78,7 @@ class Exceeded(msgspec.Struct, frozen=True, kw_only=True):
     """The first instant at which this call would be granted if nothing else happened; None: it asks for more than the
     whole limit."""
     reserved: int
-    """By calls in flight."""
+    """By calls in flight; by other workers, also what they hold ready."""
     retry_after_s: int
     """Whole seconds until then, from 1 to RETRY_AFTER_S_MAX."""
     used: int
@@ -94,7 +97,13 @@ class Crowded(msgspec.Struct, frozen=True):
     limit: Limit
 
 
-Refusal: TypeAlias = Exceeded | Unclaimed | Crowded
+class Unshared(msgspec.Struct, frozen=True):
+    """What other workers hold of the limit cannot be told."""
+
+    limit: Limit
+
+
+Refusal: TypeAlias = Exceeded | Unclaimed | Crowded | Unshared
 Outcome: TypeAlias = Granted | Refusal
 
 
@@ -102,26 +111,35 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What one claimant holds of one budget."""
 
     reserved: int
-    """By calls in flight."""
+    """By calls in flight; by other workers, also what they hold ready."""
     used: int
     """By calls that ended, within the window."""
 
 
-Standing: TypeAlias = Held | Unclaimed | Crowded
+Standing: TypeAlias = Held | Unclaimed | Crowded | Unshared
 
 
 class Budgets:
     """The ledgers of all tenants. Not shared between threads."""
 
-    def __init__(self, claimants_max: int = CLAIMANTS_MAX) -> None:
+    def __init__(self, claimants_max: int = CLAIMANTS_MAX, *, writer: str = "") -> None:
+        """`writer` is who writes the receipts of the calls that are settled here."""
+        self.shares: Shares | None = None
+        """What of each limit this worker may fill; None: it serves alone."""
         self._claimants_max = claimants_max
         """At least 1."""
         self._ledgers: dict[tuple[str, str], Ledger] = {}
         """By tenant and meter."""
         self._now_us = 0
         self._sweep_at = LEDGERS_MIN
-        self.order = 0
-        """Of the call that was counted last: rising, over restarts too."""
+        self._orders: dict[str, int] = {}
+        """By writer, of the call that was counted last."""
+        self.writer = writer
+
+    @property
+    def order(self) -> int:
+        """Of the call that was settled here last: rising, over restarts too."""
+        return self._orders.get(self.writer, 0)
 
     def __len__(self) -> int:
         """Claimants that are kept."""
@@ -148,9 +166,12 @@ class Budgets:
             if limit.blocks:
                 if (series is None or series.whole_from_us) and ledger.crowded(series, now):
                     return Crowded(limit)
-                held = 0 if series is None else series.used + series.reserved
-                if held + amount > limit.amount:
-                    worst = _longer(worst, _exceeded(limit, series, amount, now))
+                try:
+                    if not self._has_room(claims.tenant, limit, claim, series, amount, now):
+                        others = self._others(claims.tenant, limit, claim, now)
+                        worst = _longer(worst, _exceeded(limit, series, others, amount, now))
+                except NotLent:
+                    return Unshared(limit)
             parts.append(_Part(ledger, limit, claim, amount, series))
         if worst is not None:
             return worst
@@ -160,6 +181,7 @@ class Budgets:
             part.series = series
             if series is not None:
                 series.reserve(lapse_s, part.amount)
+            self._touch(claims.tenant, part.limit, part.claim, now)
         return Granted(Reservation(claims.tenant, lapse_s, parts))
 
     def settle(self, reservation: Reservation, actual: Amounts, now_us: int) -> tuple[Charge, ...]:
@@ -169,7 +191,7 @@ class Budgets:
         """
         if not reservation.open:
             return ()
-        self.order += 1
+        self._orders[self.writer] = self.order + 1
         now = self._at(now_us)
         self._unreserve(reservation, now)
         charges: list[Charge] = []
@@ -178,6 +200,9 @@ class Budgets:
             amount = actual.of(limit.of)
             ledger = part.ledger if part.ledger.kept else self._ledger(reservation.tenant, limit.meter, limit.window)
             total = ledger.count(part.claim, now, amount, now, part.series)
+            if self.shares is not None:
+                self._touch(reservation.tenant, limit, part.claim, now)
+                total = self._with_others(reservation.tenant, limit, part.claim, total, now)
             charges.append(Charge(amount=amount, claim=part.claim, meter=limit.meter, used=total))
         return tuple(charges)
 
@@ -192,22 +217,71 @@ class Budgets:
         if claim is None:
             return Unclaimed(limit)
         now = self._at(now_us)
+        try:
+            others = self._others(claims.tenant, limit, claim, now)
+        except NotLent:
+            return Unshared(limit)
         ledger = self._ledgers.get((claims.tenant, limit.meter))
-        if ledger is None:
-            return Held(reserved=0, used=0)
-        series = ledger.find(claim, now)
-        if ledger.crowded(series, now):
+        series = None if ledger is None else ledger.find(claim, now)
+        if ledger is not None and ledger.crowded(series, now):
             return Crowded(limit)
-        return Held(reserved=0, used=0) if series is None else Held(reserved=series.reserved, used=series.used)
+        used, reserved = (0, 0) if series is None else (series.used, series.reserved)
+        return Held(reserved=reserved + others.lent, used=used + others.used)
+
+    # With other workers
+
+    def join(self) -> None:
+        """Tell the other workers what this one used, before it serves. Raises `state_write`."""
+        if self.shares is not None:
+            for ledger in self._ledgers.values():
+                ledger.drop_idle(self._now_us)
+            self.shares.join(
+                {
+                    Key(tenant, meter, claim): series
+                    for (tenant, meter), ledger in self._ledgers.items()
+                    for claim, series in ledger.series.items()
+                }
+            )
+
+    def share(self, now_us: int) -> None:
+        """Tell the other workers what changed, and give back what is not needed. Raises `state_write`."""
+        if self.shares is not None:
+            now = self._at(now_us)
+            self.shares.publish(lambda key: self._series(key, now), now)
+
+    def _series(self, key: Key, now: int) -> Series | None:
+        ledger = self._ledgers.get((key.tenant, key.meter))
+        return None if ledger is None else ledger.find(key.claim, now)
+
+    def _has_room(self, tenant: str, limit: Limit, claim: str, series: Series | None, amount: int, now: int) -> bool:
+        held = 0 if series is None else series.used + series.reserved
+        if self.shares is None or held + amount > limit.amount:
+            return held + amount <= limit.amount
+        return self.shares.borrow(Key(tenant, limit.meter, claim), limit.window, limit.amount, series, amount, now)
+
+    def _others(self, tenant: str, limit: Limit, claim: str, now: int) -> Others:
+        if self.shares is None:
+            return NOBODY
+        return self.shares.others(Key(tenant, limit.meter, claim), limit.window, now)
+
+    def _with_others(self, tenant: str, limit: Limit, claim: str, used: int | None, now: int) -> int | None:
+        try:
+            return None if used is None else used + self._others(tenant, limit, claim, now).used
+        except NotLent:
+            return None
+
+    def _touch(self, tenant: str, limit: Limit, claim: str, now: int) -> None:
+        if self.shares is not None:
+            self.shares.touch(Key(tenant, limit.meter, claim), limit.window, limit.amount, now)
 
     # Between runs
 
     def apply(self, entry: Entry) -> None:
         """Count an ended call again, from its receipt, unless it is counted already. A meter that this build cannot
         read is left out."""
-        if entry.order <= self.order:
+        if entry.order <= self._orders.get(entry.writer, 0):
             return
-        self.order = entry.order
+        self._orders[entry.writer] = entry.order
         now = self._at(entry.at_us)
         if len(self._ledgers) >= self._sweep_at:
             self._sweep()
@@ -227,17 +301,17 @@ class Budgets:
                 if slices := series.slices():
                     whole = series.whole_from_us if series.whole_from_us > now else 0
                     kept.append(Kept(claim=claim, meter=meter, slices=slices, tenant=tenant, whole_from_us=whole))
-        return Snapshot(at_us=now, kept=tuple(kept), missed=tuple(missed), order=self.order)
+        return Snapshot(at_us=now, kept=tuple(kept), missed=tuple(missed), orders=tuple(sorted(self._orders.items())))
 
     @classmethod
-    def restored(cls, snapshot: Snapshot, claimants_max: int = CLAIMANTS_MAX) -> Budgets:
+    def restored(cls, snapshot: Snapshot, claimants_max: int = CLAIMANTS_MAX, *, writer: str = "") -> Budgets:
         """Budgets as a snapshot left them. A snapshot of another format, or a meter that cannot be read, is left out;
         then the journal is replayed from its start."""
-        budgets = cls(claimants_max)
+        budgets = cls(claimants_max, writer=writer)
         if snapshot.format != FORMAT:
             return budgets
         budgets._now_us = snapshot.at_us
-        budgets.order = snapshot.order
+        budgets._orders = dict(snapshot.orders)
         for one in snapshot.missed:
             if (window := read(one.meter.rpartition(":")[2])) is not None:
                 budgets._ledger(one.tenant, one.meter, window).missed_until_us = one.until_us
@@ -296,11 +370,12 @@ def _lapse_s(now: int, deadline_us: int) -> int:
     return min(max(-(-deadline_us // SECOND_US), first), first + RESERVATION_S_MAX)
 
 
-def _exceeded(limit: Limit, series: Series | None, amount: int, now: int) -> Exceeded:
+def _exceeded(limit: Limit, series: Series | None, others: Others, amount: int, now: int) -> Exceeded:
     used, reserved = (0, 0) if series is None else (series.used, series.reserved)
+    used, reserved = used + others.used, reserved + others.lent
     frees = None
-    if series is not None and amount <= limit.amount:
-        frees = series.frees_us(used + reserved + amount - limit.amount)
+    if amount <= limit.amount:
+        frees = frees_us(others, limit.window, series, used + reserved + amount - limit.amount, now)
     wait = RETRY_AFTER_S_MAX if frees is None else min(-(-(frees - now) // SECOND_US), RETRY_AFTER_S_MAX)
     return Exceeded(asked=amount, limit=limit, frees_at_us=frees, reserved=reserved, retry_after_s=wait, used=used)
 

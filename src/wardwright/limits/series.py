@@ -92,15 +92,11 @@ class Series:
                 del self._lapses[lapse_s]
             self.reserved -= amount
 
-    def frees_us(self, amount: int) -> int:
-        """When at least this much of what it holds will be gone, if nothing else happens. It holds that much."""
+    def ends(self) -> list[tuple[int, int]]:
+        """When what it holds will be gone, if nothing else happens: instants and amounts."""
         ends = [(leaves_us(self._window, index), held) for index, held in self._slices.items()]
         ends += [(lapse_s * SECOND_US, held) for lapse_s, held in self._lapses.items()]
-        for at_us, held in sorted(ends):
-            amount -= held
-            if amount <= 0:
-                return at_us
-        raise AssertionError("more was asked for than the series holds")
+        return ends
 
     def _forget(self, now_us: int) -> None:
         self._leaves_us = NEVER_US

@@ -7,12 +7,14 @@ Rule 2: an approval is spent in memory the moment it is redeemed, so that two re
 the call runs once the record is durable. Where it cannot be written the call does not run, and the approval stays
 spent: losing one is safe, using it twice is not.
 Rule 3: expiry follows from the clock alone; its record is for readers of the journal.
+Rule 4: where several workers serve, each hears what the others wrote before it refuses for want of it, and they agree
+on who uses an approval by a claim that one of them alone can make.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -36,9 +38,21 @@ class ApprovalDesk:
     Implements `journal.approvals.ApprovalDesk`.
     """
 
-    def __init__(self, *, clock: Clock, luck: Luck, writer: Writer) -> None:
+    def __init__(
+        self,
+        *,
+        claim: Callable[[str], bool] | None = None,
+        clock: Clock,
+        look: Callable[[], None] | None = None,
+        luck: Luck,
+        writer: Writer,
+    ) -> None:
+        """Of several workers: `claim` says whether this one is the first that uses an approval, `look` restores what
+        the others wrote. None: this process serves alone."""
         self._approvals = Approvals()
+        self._claim = claim
         self._clock = clock
+        self._look = look
         self._luck = luck
         self._writer = writer
 
@@ -68,6 +82,7 @@ class ApprovalDesk:
         Its `asked` record is put before this returns, so it precedes the receipt that names it. It may be approved
         or denied already: `journal.approvals.refusal_of` says what the caller is told. Raises `approvals_full`.
         """
+        self._hear()
         now = self._clock.now_us()
         known = self._approvals.holding(tenant, digest, policy, rule, now)
         if known is not None:
@@ -95,6 +110,7 @@ class ApprovalDesk:
 
         Raises, and calls nothing, where it cannot be used: what `journal.approvals.redeem` raises.
         """
+        self._hear()
         fact = approvals.redeem(
             self._approvals,
             id_,
@@ -105,6 +121,8 @@ class ApprovalDesk:
             receipt=receipt,
             now=self._clock.now_us(),
         )
+        if self._claim is not None and not self._claim(id_):
+            raise approvals.spent(self._approvals.find(id_))
         self._write(fact, by="gateway", on_durable=on_durable)
         return self._approvals.find(id_)
 
@@ -112,6 +130,7 @@ class ApprovalDesk:
 
     async def approve(self, id_: str, *, by: str) -> Approval:
         """Holds once it is written down. Raises `approval_not_found`, `approval_settled` and `journal_write`."""
+        self._hear()
         now = self._clock.now_us()
         fact = approvals.approve(self._approvals, id_, by=by, now=now)
         await self._last(fact, by, now)
@@ -120,6 +139,7 @@ class ApprovalDesk:
 
     async def deny(self, id_: str, *, by: str, why: str) -> Approval:
         """Holds at once, also while it is written down. Raises as `approve`."""
+        self._hear()
         now = self._clock.now_us()
         fact = approvals.deny(self._approvals, id_, by=by, why=why, now=now)
         self._approvals.fold(fact, now)
@@ -128,10 +148,12 @@ class ApprovalDesk:
 
     def find(self, id_: str) -> Approval:
         """Raises `approval_not_found`."""
+        self._hear()
         return self._approvals.find(id_)
 
     def all(self) -> Iterable[Approval]:
         """Those that hold and the latest that are over, oldest first."""
+        self._hear()
         return self._approvals.all()
 
     @property
@@ -155,6 +177,10 @@ class ApprovalDesk:
             await asyncio.sleep(SWEEP_S)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        if self._look is not None:
+            self._look()
 
     async def _last(self, fact: Fact, by: str, now: int) -> None:
         await durably(self._writer, (Entry(approvals.kind_of(fact), fact, at=now, chain="control", actor=by),))

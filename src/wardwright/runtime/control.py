@@ -9,7 +9,7 @@ Rule 3: a change that cannot be compiled is refused whole; the catalog that serv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -71,9 +71,11 @@ class Control:
         sinks: frozenset[str] | None,
         store: Blobs,
         load_tokenizer: LoadTokenizer,
+        remember: Callable[[], Awaitable[None]] | None = None,
         upstreams: Upstreams,
         writer: Writer,
     ) -> None:
+        """`remember` is awaited before policies that look back serve; None: nobody calls here."""
         self.activations = Activations()
         self.state = State(at=0)
         self._build = build
@@ -86,13 +88,14 @@ class Control:
         self._store = store
         self._load_tokenizer = load_tokenizer
         self._policies = Policies(store, sinks)
+        self._remember = remember
         self._upstreams = upstreams
         self._writer = writer
 
     # -- start and reload ----------------------------------------------------------------------------------------------
 
-    def restore(self, records: Iterable[Record]) -> None:
-        """Take up where the control chain ends."""
+    def restore(self, records: Iterable[Record]) -> bool:
+        """Take up where the control chains end, or what came to them since; whether it says what serves."""
         facts: list[tuple[int, Fact]] = []
         for record in records:
             fact_type = activation.KINDS.get(record.kind)
@@ -102,18 +105,21 @@ class Control:
                 self._gateway.keys.add(msgspec.json.decode(record.data, type=Key))
             elif record.kind == keys.REVOKED:
                 self._gateway.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
-        self.activations = activation.folded(facts)
-        self._policies.restore(self.activations.policies)
-        self._gateway.history.declare(self._policies.past)
+        if facts:
+            self.activations = activation.folded(facts, self.activations)
+            self._policies.restore(self.activations.policies)
+        return bool(facts)
 
     @property
     def remembers(self) -> bool:
         """Some policy reads a past, or counts budgets."""
         return self._policies.remember
 
-    def resume(self) -> State:
-        """Serve what is active, whatever files hold."""
-        self.state = State(at=self._clock.now_us(), errors=tuple(self._serve()))
+    async def resume(self) -> State:
+        """Serve what is active, whatever files hold. Raises what `remember` raises."""
+        failures = await self._upstreams.keep(self._stored_providers())
+        errors = [_cannot_run(name, error, None) for name, error in failures.items()]
+        self.state = State(at=self._clock.now_us(), errors=(*errors, *await self._brought_up()))
         return self.state
 
     async def reload(self, library: Library, *, by: str = "file") -> State:
@@ -138,9 +144,16 @@ class Control:
             ),
             by,
         )
-        errors.extend(self._serve())
+        errors.extend(await self._brought_up())
         self.state = State(at=self._clock.now_us(), errors=tuple(errors), warnings=library.warnings)
         return self.state
+
+    async def _brought_up(self) -> list[WardwrightError]:
+        """Serve what is active, once what its policies look back on is there."""
+        self._gateway.history.declare(self._policies.past)
+        if self.remembers and self._remember is not None:
+            await self._remember()
+        return self._serve()
 
     async def _with_providers(self, library: Library) -> Library:
         """Run the providers; what is left of the library is what can be proposed over them.
@@ -336,7 +349,6 @@ class Control:
             if endpoint[0] in self._upstreams.by_name
         )
         self._gateway.catalog = catalog
-        self._gateway.history.declare(self._policies.past)
         return [error for _, error in refused]
 
     def _compile(self, state: Activations) -> tuple[dict[str, Served], list[tuple[str, WardwrightError]]]:

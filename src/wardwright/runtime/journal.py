@@ -14,6 +14,7 @@ from wardwright.journal.store import ChainKey
 from wardwright.journal.verify import Verdict, verify
 from wardwright.kernel.ids import Clock
 from wardwright.runtime.settings import Retention, Settings
+from wardwright.runtime.worker import ALONE, Worker
 from wardwright.storage import layout
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import Identity, SignatureCheck, public_keys
@@ -24,7 +25,6 @@ from wardwright.storage.segments import SegmentWriter, Started
 from wardwright.storage.settings import JournalSettings
 from wardwright.storage.slots import open_writer
 
-SLOT: Final = "gateway-0"
 INDEX_FILE: Final = "index.sqlite"
 
 log = logging.getLogger("wardwright.journal")
@@ -33,14 +33,17 @@ log = logging.getLogger("wardwright.journal")
 class Journal:
     """One state directory's journal, held by this process. Construct, `open`, `close`."""
 
-    def __init__(self, state: Path, node: Identity, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, state: Path, node: Identity, settings: Settings, clock: Clock, *, worker: Worker = ALONE
+    ) -> None:
         self.reader = SegmentReader(state)
-        self.index = index_of(state, self.reader, deferred=settings.index == "deferred")
+        self.index = index_of(state, self.reader, deferred=settings.index == "deferred" or not worker.keeper)
         self.state = state
         self.writer: SegmentWriter
         self._clock = clock
         self._node = node
         self._settings = settings
+        self._worker = worker
 
     def open(self, loop: Loop, *, address: str | None) -> Started:
         """Take the lock, record what was lost, start writing. Raises what `storage.segments` raises."""
@@ -64,7 +67,7 @@ class Journal:
             )
 
         self.writer, started = open_writer(
-            make, self.state, node=self._node.node, slot=SLOT, now_us=self._clock.now_us(), address=address
+            make, self.state, node=self._node.node, slot=self._worker.slot, now_us=self._clock.now_us(), address=address
         )
         for torn in started.torn:
             log.warning("cut %d unfinished bytes off the end of %s; they are kept aside", torn.bytes, torn.chain)

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import wardwright
-from wardwright.contracts.digest import digest, restored
-from wardwright.contracts.provider import Provider
+from wardwright.contracts.digest import digest
 from wardwright.dialects.exchange import Exchange, Gauges, HttpRequest, Receiver
 from wardwright.gateway.service import Gateway, TenantKeys
 from wardwright.journal.captures import Captures
@@ -36,12 +35,13 @@ from wardwright.runtime.alerts import Alerts, SinkPulse, alert_jobs
 from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
+from wardwright.runtime.following import Following
 from wardwright.runtime.journal import Journal, chain_status, index_of, verified
 from wardwright.runtime.library import Library
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Upstreams
-from wardwright.runtime.wiring import WORK_FILE, control_records, posture_of
+from wardwright.runtime.wiring import WORK_FILE, posture_of
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.export import export
@@ -127,18 +127,11 @@ class Offline:
         _told(defect)
 
     async def restore(self, reader: SegmentReader) -> None:
-        """Serve what the control chain says, over the providers that were stored last."""
-        records = tuple(control_records(reader))
+        """Serve what the control chains say, over the providers that were stored last."""
+        records = Following(reader).restore()
         self.approvals.restore(records)
         self.control.restore(records)
-        providers: dict[str, Provider] = {}
-        for name, key in self.control.activations.providers.items():
-            data = self.store.get(key)
-            value = None if data is None else restored(data)
-            if isinstance(value, Provider):
-                providers[name] = value
-        await self.upstreams.keep(providers)
-        self.control.resume()
+        await self.control.resume()
 
     async def propose(self, library: Library) -> State:
         """Serve what files hold, drafts too."""

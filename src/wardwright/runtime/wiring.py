@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,8 +16,6 @@ from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
 from wardwright.gateway.posture import Posture
 from wardwright.gateway.service import Gateway
-from wardwright.journal.entry import Record
-from wardwright.journal.record import read as read_record
 from wardwright.journal.store import Index
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.limits.deadlines import Wheel
@@ -30,17 +28,21 @@ from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.clock import SecretLuck, SystemClock, SystemLuck
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
+from wardwright.runtime.following import FOLLOW_S, Following
 from wardwright.runtime.journal import Journal
 from wardwright.runtime.remembering import Remembering
 from wardwright.runtime.settings import Settings, address_of
 from wardwright.runtime.sinks import sinks_of
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Build, Upstreams
+from wardwright.runtime.worker import ALONE, Worker
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.capture_writer import CaptureFileWriter
 from wardwright.storage.captures import CaptureFiles
+from wardwright.storage.files import create
+from wardwright.storage.forget import forgotten_tenants
 from wardwright.storage.keys import TenantKeys, identity
-from wardwright.storage.reader import SegmentReader
+from wardwright.storage.shares import SqliteShareStore
 from wardwright.storage.state import SqliteStateStore
 from wardwright.storage.work_queue import SqliteWorkQueue
 
@@ -50,6 +52,10 @@ STATE_FILE: Final = "remembered.sqlite"
 """What rules remember, beside the journal: made anew from it when it is gone."""
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
+SHARES_FILE: Final = "shares.sqlite"
+"""What workers hold of shared limits."""
+CLAIMS_DIRECTORY: Final = "claims"
+"""Where workers agree on who uses an approval."""
 WORK_DRAIN_S: Final = 10.0
 """How long an ending gateway waits for the work queue's disk before it closes it."""
 WORK_FILE: Final = "work.sqlite"
@@ -69,7 +75,13 @@ class Runtime:
     """
 
     def __init__(
-        self, paths: Sequence[Path], state: Path, settings: Settings, *, environment: Mapping[str, str]
+        self,
+        paths: Sequence[Path],
+        state: Path,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str],
+        worker: Worker = ALONE,
     ) -> None:
         self.admin_token_hash: str | None = None
         self.alerts: Alerts
@@ -98,7 +110,11 @@ class Runtime:
         self.upstreams: Upstreams
         self.wheel: Wheel
         self.work: SqliteWorkQueue
+        self.worker = worker
         self._environment = environment
+        self._following: Following
+        self._foreign = False
+        """Another worker changed what serves, and this one does not serve it yet."""
         self._seen: tuple[tuple[str, int, int], ...] = ()
 
     @property
@@ -119,12 +135,19 @@ class Runtime:
         Raises `journal_locked`, `journal_broken`, `journal_write`, `credential_unreadable`, `queue_broken`,
         `settings_invalid`.
         """
+        async with contextlib.AsyncExitStack() as undo:
+            await self._open(address or self.settings.bind, undo)
+            undo.pop_all()
+
+    async def _open(self, address: str, undo: contextlib.AsyncExitStack) -> None:
+        """`undo` closes what is open by then where a later step fails."""
         loop = asyncio.get_running_loop()
         sinks = sinks_of(self.settings, self.state, self._environment, self.clock, build=self.build)
         self.started_at = self.clock.now_us()
-        secret_luck = SecretLuck()
+        secret_luck, luck = SecretLuck(), SystemLuck()
+        undo.push_async_callback(self.supervisor.aclose)
         try:
-            self._take_state(loop, secret_luck, address or self.settings.bind)
+            self._take_state(loop, secret_luck, address, undo)
         except OSError as error:
             raise WardwrightError(
                 "journal_write",
@@ -133,7 +156,6 @@ class Runtime:
             ) from error
         self.outbox = Outbox(loop)
         self.wheel = Wheel(loop.time())
-        luck = SystemLuck()
         self.gateway = Gateway(
             clock=self.clock,
             luck=luck,
@@ -147,8 +169,12 @@ class Runtime:
         if self.settings.capture == "bodies":
             log.warning("capture is on: the bodies of calls are kept under %s", self.state)
             self.captures.open()
+            undo.push_async_callback(asyncio.to_thread, self.captures.close)
             self.gateway.capture = self.captures
         self.upstreams = Upstreams(self._transports(loop), self.supervisor)
+        undo.push_async_callback(self.upstreams.aclose)
+        self.remembering = self._remembering()
+        undo.push_async_callback(self.remembering.aclose)
         self.control = Control(
             build=self.build,
             clock=self.clock,
@@ -158,10 +184,18 @@ class Runtime:
             sinks=self.settings.sink_names,
             store=contract_blobs(self.state),
             load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
+            remember=self.remembering.start,
             upstreams=self.upstreams,
             writer=self.journal.writer,
         )
-        self.approvals = ApprovalDesk(clock=self.clock, luck=luck, writer=self.journal.writer)
+        self._following = Following(self.journal.reader, own=self.journal.writer.writer)
+        self.approvals = ApprovalDesk(
+            claim=None if self.worker.alone else self._claim,
+            clock=self.clock,
+            look=None if self.worker.alone else self._look,
+            luck=luck,
+            writer=self.journal.writer,
+        )
         self.alerts = Alerts(
             self.work,
             sinks,
@@ -172,48 +206,79 @@ class Runtime:
             writer=self.journal.writer,
         )
         self.gateway.alerts, self.gateway.approvals = self.alerts, self.approvals
-        self.remembering = Remembering(
-            SqliteStateStore(self.state / STATE_FILE), self.journal.reader, self.gateway, self.clock
-        )
-        records = tuple(control_records(self.journal.reader))
+        records = self._following.restore()
         self.approvals.restore(records)
         self.control.restore(records)
-        try:
-            await self.alerts.open()
-        except BaseException:
-            await asyncio.to_thread(self.work.close)
-            await asyncio.to_thread(self.journal.close)
-            raise
-        self.supervisor.spawn(self.approvals.keep_sweeping())
+        await self.alerts.open()
+        undo.push_async_callback(self.alerts.aclose)
         self.supervisor.tick(self.wheel)
         self.supervisor.spawn(self._retire())
-        if self.control.remembers:
-            await self.remembering.start()
-        await self.reload()
+        if self.worker.keeper:
+            self.supervisor.spawn(self.approvals.keep_sweeping())
+            await self.reload()
+        else:
+            await self.control.resume()
         self.supervisor.spawn(self.remembering.keep(lambda: self.control.remembers))
+        if not self.worker.alone:
+            self.supervisor.spawn(self._follow())
 
-    def _take_state(self, loop: asyncio.AbstractEventLoop, luck: SecretLuck, address: str) -> None:
+    def _take_state(
+        self, loop: asyncio.AbstractEventLoop, luck: SecretLuck, address: str, undo: contextlib.AsyncExitStack
+    ) -> None:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         node = identity(self.state, now_us=self.started_at, luck=luck)
         self.admin_token_hash = admin.hash_of(admin.admin_token(self.state, self._environment, luck))
-        self.journal = Journal(self.state, node, self.settings, self.clock)
+        self.journal = Journal(self.state, node, self.settings, self.clock, worker=self.worker)
         self.journal.open(loop, address=address)
+        undo.push_async_callback(asyncio.to_thread, self.journal.close)
         self.work = SqliteWorkQueue(
-            self.state / WORK_FILE,
+            self.state / self.worker.own(WORK_FILE),
             bounds=bounds_of(self.settings.every_sink),
             clock=self.clock,
             on_failure=_queue_changed,
         )
         self.work.open(loop)
+        undo.push_async_callback(asyncio.to_thread, self.work.close)
         self.tenant_keys = TenantKeys(self.state, luck)
+
+    def _remembering(self) -> Remembering:
+        return Remembering(
+            SqliteStateStore(self.state / self.worker.own(STATE_FILE)),
+            self.journal.reader,
+            self.gateway,
+            self.clock,
+            shared=None if self.worker.alone else SqliteShareStore(self.state / SHARES_FILE),
+            worker=self.worker,
+            writer=self.journal.writer.writer,
+        )
+
+    # -- other workers -------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Take in what other workers wrote to their control chains. Runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            self._look()
+            if self._foreign:
+                self._foreign = False
+                await self.control.resume()
+
+    def _look(self) -> None:
+        """Take in what other workers wrote; what it says of the models that serve is served within FOLLOW_S."""
+        records = self._following.look()
+        if records:
+            self.approvals.restore(records)
+            self.tenant_keys.forgotten(forgotten_tenants(records))
+            self._foreign |= self.control.restore(records)
+
+    def _claim(self, approval: str) -> bool:
+        return create(self.state / CLAIMS_DIRECTORY / approval, b"")
 
     async def reload(self, *, by: str = "file") -> State:
         """Read the contract files again and serve what they propose; what was refused stays as it was."""
         read = await asyncio.to_thread(library.read, self.paths)
         self._seen = library.fingerprint(read.files)
         state = await self.control.reload(read, by=by)
-        if self.control.remembers:
-            await self.remembering.start()
         for error in state.errors:
             log.error("refused: %s [%s] %s", error.place or "", error.code, error.message)
         return state
@@ -290,10 +355,11 @@ class Runtime:
         await asyncio.to_thread(self.journal.finish_retirements)
         while True:
             self.journal.retire()
-            try:
-                await asyncio.to_thread(self.retire_captures)
-            except OSError as error:
-                log.error("captured bodies could not be retired: %s", error)
+            if self.worker.keeper:
+                try:
+                    await asyncio.to_thread(self.retire_captures)
+                except OSError as error:
+                    log.error("captured bodies could not be retired: %s", error)
             await asyncio.sleep(RETENTION_S)
 
 
@@ -321,16 +387,3 @@ def posture_of(settings: Settings) -> Posture:
         on_journal_failure=settings.on_journal_failure,
         origins=frozenset(settings.origins),
     )
-
-
-def control_records(reader: SegmentReader) -> Iterator[Record]:
-    """The records of every control chain, in the order of folds."""
-    records = [
-        read_record(line.text)
-        for key in reader.chains()
-        if key.chain == "control"
-        for line in reader.lines(key)
-        if line.whole
-    ]
-    records.sort(key=lambda record: (record.lam, record.writer, record.seq))
-    return iter(records)

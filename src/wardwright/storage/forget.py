@@ -6,9 +6,15 @@ Forgetting again is harmless, so a forgetting that was interrupted is finished b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
-from wardwright.journal.entry import Entry
+from wardwright.journal.entry import Entry, Record
+
+TENANT_FORGOTTEN: Final = "tenant.forgotten"
+CAPTURE_FORGOTTEN: Final = "capture.forgotten"
 
 
 class TenantForgotten(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,5 +38,14 @@ class CaptureForgotten(msgspec.Struct, frozen=True, kw_only=True):
 
 def tombstone(data: TenantForgotten | CaptureForgotten, *, at: int, actor: str) -> Entry:
     """The record to put once the bytes are gone."""
-    kind = "tenant.forgotten" if isinstance(data, TenantForgotten) else "capture.forgotten"
+    kind = TENANT_FORGOTTEN if isinstance(data, TenantForgotten) else CAPTURE_FORGOTTEN
     return Entry(kind, data, at=at, chain="control", actor=actor)
+
+
+def forgotten_tenants(records: Iterable[Record]) -> tuple[str, ...]:
+    """Whose keys these records say are gone."""
+    return tuple(
+        msgspec.json.decode(record.data, type=TenantForgotten).tenant
+        for record in records
+        if record.kind == TENANT_FORGOTTEN
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -130,6 +131,11 @@ class TenantKeys:
     def digest(self, tenant: str, body: bytes) -> str:
         """HMAC-SHA256 of a body, hex: equal bodies compare equal inside one tenant alone."""
         return hmac.digest(self.key(tenant), body, "sha256").hex()
+
+    def forgotten(self, tenants: Iterable[str]) -> None:
+        """Another process dropped the keys of these tenants."""
+        for tenant in tenants:
+            self._keys.pop(tenant, None)
 
     def forget(self, tenant: str) -> bool:
         """Drop a tenant's key; whether there was one. A later call for the tenant makes another."""

@@ -5,65 +5,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from wardwright.contracts.budget import Budget, Per, Period, Unit, Within
+from parts.budgets import ANN, BOB, MINUTE, NOON, exceeded, granted, limit, spent, tokens
 from wardwright.kernel import canonical
-from wardwright.limits.allowance import Amounts, Claims, Limit, limit_of
+from wardwright.limits.allowance import Claims, Limit
 from wardwright.limits.budget_record import Charge, Entry, Snapshot
 from wardwright.limits.budgets import (
     RESERVATION_S_MAX,
     RETRY_AFTER_S_MAX,
     Budgets,
     Crowded,
-    Exceeded,
     Granted,
     Held,
-    Reservation,
     Unclaimed,
 )
 from wardwright.limits.windows import DAY_US, SECOND_US
-
-NOON = 20_000 * DAY_US + DAY_US // 2
-MINUTE = 60 * SECOND_US
-ANN = Claims(tenant="t", user="ann")
-BOB = Claims(tenant="t", user="bob")
-
-
-def limit(
-    amount: int = 100, *, name: str = "b", of: Unit = "tokens", per: Per = "user", age_s: int | None = 64,
-    calendar: Period | None = None, blocks: bool = True, denies: bool = True,
-) -> Limit:  # fmt: skip
-    made = limit_of(
-        "p",
-        Budget(
-            name=name, of=of, limit="1", per=per, why="w",
-            within=Within(age_s=None if calendar else age_s, calendar=calendar),
-            missing="deny" if denies else "skip", on_exceeded="block" if blocks else "fact",
-        ),
-    )  # fmt: skip
-    return msgspec.structs.replace(made, amount=amount)
-
-
-def tokens(count: int) -> Amounts:
-    return Amounts(output_tokens=count)
-
-
-def granted(budgets: Budgets, *limits: Limit, claims: Claims = ANN, asked: int = 10, at: int = NOON) -> Reservation:
-    outcome = budgets.reserve(limits, claims, tokens(asked), at, at + MINUTE)
-    assert isinstance(outcome, Granted)
-    return outcome.reservation
-
-
-def spent(
-    budgets: Budgets, *limits: Limit, claims: Claims = ANN, amount: int = 10, at: int = NOON
-) -> tuple[Charge, ...]:
-    return budgets.settle(granted(budgets, *limits, claims=claims, asked=amount, at=at), tokens(amount), at)
-
-
-def exceeded(budgets: Budgets, *limits: Limit, claims: Claims = ANN, asked: int = 10, at: int = NOON) -> Exceeded:
-    outcome = budgets.reserve(limits, claims, tokens(asked), at, at + MINUTE)
-    assert isinstance(outcome, Exceeded)
-    return outcome
-
 
 # Granting
 
@@ -361,11 +316,11 @@ def test_a_snapshot_is_canonical_and_reads_back() -> None:
 
 
 def test_receipts_told_again_give_what_the_calls_gave() -> None:
-    live, again = Budgets(), Budgets()
+    live, again = Budgets(writer="w"), Budgets()
     for number in range(20):
         at = NOON + number * 7 * SECOND_US
         charges = spent(live, limit(1000), limit(1000, name="c", calendar="day"), claims=user(number % 3), at=at)
-        again.apply(Entry(at_us=at, charges=charges, order=number + 1, tenant="t"))
+        again.apply(Entry(at_us=at, charges=charges, order=number + 1, tenant="t", writer="w"))
 
     assert again.snapshot() == live.snapshot()
 
@@ -373,7 +328,7 @@ def test_receipts_told_again_give_what_the_calls_gave() -> None:
 def test_a_receipt_from_before_the_window_counts_nothing() -> None:
     budgets = Budgets()
     (charge,) = spent(budgets, limit())
-    budgets.apply(Entry(at_us=NOON - DAY_US, charges=(charge,), order=9, tenant="t"))
+    budgets.apply(Entry(at_us=NOON - DAY_US, charges=(charge,), order=9, tenant="t", writer="w"))
 
     assert budgets.standing(limit(), ANN, NOON) == Held(reserved=0, used=10)
 
@@ -381,7 +336,7 @@ def test_a_receipt_from_before_the_window_counts_nothing() -> None:
 def test_a_meter_that_this_build_cannot_read_is_left_out() -> None:
     budgets = Budgets()
     charge = Charge(amount=1, claim="c", meter="p/b:x:y:week", used=1)
-    budgets.apply(Entry(at_us=NOON, charges=(charge,), order=1, tenant="t"))
+    budgets.apply(Entry(at_us=NOON, charges=(charge,), order=1, tenant="t", writer="w"))
 
     assert len(budgets) == 0
 
@@ -389,7 +344,7 @@ def test_a_meter_that_this_build_cannot_read_is_left_out() -> None:
 def test_a_snapshot_of_another_format_restores_nothing() -> None:
     budgets = Budgets()
     spent(budgets, limit())
-    later = msgspec.structs.replace(budgets.snapshot(), format=2)
+    later = msgspec.structs.replace(budgets.snapshot(), format=1)
 
     assert Budgets.restored(later).snapshot() == Budgets().snapshot()
 

@@ -40,7 +40,7 @@ class World:
         """A new process."""
         self.read = 0
         self.history: History = history(SEEN, machines=(LADDER,))
-        self.keeper = HistoryKeeper(self.history, self.store, self.segments, self.events_of)
+        self.keeper = HistoryKeeper(self.history, self.store, self.segments, self.events_of, writer=self.journal.writer)
         self.keeper.start()
 
     def events_of(self, record: Record) -> CallEvents | None:

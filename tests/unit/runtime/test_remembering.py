@@ -23,7 +23,7 @@ def test_a_start_that_failed_is_closed_without_more_and_may_be_tried_again(tmp_p
     path = tmp_path / "remembered.db"
     path.mkdir()
     gateway = cast(Gateway, SimpleNamespace(history=history()))
-    remembering = Remembering(SqliteStateStore(path), MemoryStore(), gateway, HandClock())
+    remembering = Remembering(SqliteStateStore(path), MemoryStore(), gateway, HandClock(), writer="w")
 
     async def life() -> None:
         with pytest.raises(WardwrightError) as failed:
