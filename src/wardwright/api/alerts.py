@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
@@ -12,7 +13,7 @@ from wardwright.calls.alerts import RaisedAlert, alert_in
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.journal.work_queue import Dead, Done, Job, Leased, Waiting
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.runtime.alerts import SinkPulse, sink_of
+from wardwright.runtime.alerts import SinkPulse, no_dead_letter, sink_of
 
 LIMIT_MAX: Final = 500
 LIMIT_DEFAULT: Final = 50
@@ -124,6 +125,39 @@ async def list_alerts(ask: Ask[None]) -> AlertViews:
     )
 
 
+def all_alerts(ask: Ask[None], views: Mapping[int, AlertViews]) -> AlertViews:
+    """The alerts of every worker as one list."""
+    newest = sorted((one for view in views.values() for one in view.data), key=lambda one: one.raised_at, reverse=True)
+    sinks: dict[str, list[SinkView]] = {}
+    for view in views.values():
+        for sink in view.sinks:
+            sinks.setdefault(sink.name, []).append(sink)
+    return AlertViews(
+        data=tuple(newest[: ask.query.integer("limit") or LIMIT_DEFAULT]),
+        sinks=tuple(
+            SinkView(
+                name=name,
+                well=all(one.well for one in some),
+                waiting=sum(one.waiting for one in some),
+                dead=sum(one.dead for one in some),
+                delivered=sum(one.delivered for one in some),
+                dropped=sum(one.dropped for one in some),
+                refused=sum(one.refused for one in some),
+            )
+            for name, some in sorted(sinks.items())
+        ),
+    )
+
+
+def all_settled(ask: Ask[DeadLetters], done: Mapping[int, DeadLettersSettled]) -> DeadLettersSettled:
+    """What every worker did to its own. Raises `alert_not_found` where an alert is nobody's."""
+    ids = frozenset(id_ for one in done.values() for id_ in one.ids)
+    unknown = sorted(frozenset(ask.body.ids) - ids)
+    if unknown:
+        raise no_dead_letter(unknown[0])
+    return DeadLettersSettled(ids=tuple(sorted(ids)))
+
+
 async def retry_alerts(ask: Ask[DeadLetters]) -> DeadLettersSettled:
     ids = _picked(ask)
     return DeadLettersSettled(ids=await ask.front.alerts.retry(ids, by="admin") if ids else ())
@@ -140,10 +174,12 @@ def _picked(ask: Ask[DeadLetters]) -> frozenset[str]:
         raise WardwrightError(
             "invalid_request", "either `ids` says which dead letters, or `all` takes them all", place=Place(path="ids")
         )
-    if not picked.all:
+    dead = [job for job in ask.front.alerts.jobs() if job.state_name == "dead"]
+    if picked.all:
+        return frozenset(job.key for job in dead if picked.sink is None or sink_of(job.lane) == picked.sink)
+    if ask.front.worker.alone:
         return frozenset(picked.ids)
-    dead = (job for job in ask.front.alerts.jobs() if job.state_name == "dead")
-    return frozenset(job.key for job in dead if picked.sink is None or sink_of(job.lane) == picked.sink)
+    return frozenset(picked.ids).intersection(job.key for job in dead)  # the others may be another worker's
 
 
 def _view(job: Job) -> AlertView:

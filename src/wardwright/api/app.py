@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType
-from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -25,13 +24,11 @@ from wardwright.api import query
 from wardwright.api.access import caller_of
 from wardwright.api.front import Front
 from wardwright.api.operation import JSON, AnyOperation, Ask, Document
-from wardwright.api.refusals import rendered
+from wardwright.api.refusals import GUARDS, refusal
 from wardwright.api.request_body import read
 from wardwright.api.table import ALL
+from wardwright.api.workers import together
 from wardwright.kernel.errors import WardwrightError
-
-_GUARDS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-"""On every answer: none is for caches, none may be taken for a script."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -93,20 +90,18 @@ class Resource:
             if operation.body is NoneType
             else await read(request, operation.body, self._front.settings.limits.body_bytes_max),
         )
-        return _response(operation.status, await operation.handler(ask))
-
-
-def refusal(path: str, error: WardwrightError) -> Response:
-    body, media_type, headers = rendered(path, error)
-    return Response(body, status_code=error.status, media_type=media_type, headers=headers | _GUARDS)
+        answer = await operation.handler(ask)
+        if operation.merge is not None:
+            answer = await together(self._front, operation, request.scope, ask, answer)
+        return _response(operation.status, answer)
 
 
 def _response(status: int, answer: object) -> Response:
     if answer is None:
-        return Response(status_code=204, headers=_GUARDS)
+        return Response(status_code=204, headers=GUARDS)
     if isinstance(answer, Document):
-        return Response(answer.content, status_code=status, headers=_GUARDS | {"content-type": answer.media_type})
-    return Response(_encode(answer), status_code=status, media_type=JSON, headers=_GUARDS)
+        return Response(answer.content, status_code=status, headers=GUARDS | {"content-type": answer.media_type})
+    return Response(_encode(answer), status_code=status, media_type=JSON, headers=GUARDS)
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:

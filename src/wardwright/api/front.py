@@ -16,7 +16,9 @@ from wardwright.runtime.approvals import ApprovalDesk
 from wardwright.runtime.control import Control, State
 from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.settings import Settings
+from wardwright.runtime.siblings import Siblings
 from wardwright.runtime.upstreams import Upstreams
+from wardwright.runtime.worker import Worker
 
 
 class Journal(Protocol):
@@ -118,6 +120,11 @@ class Front(Protocol):
     def settings(self) -> Settings: ...
 
     @property
+    def siblings(self) -> Siblings | None:
+        """The other workers; None where this process serves alone."""
+        ...
+
+    @property
     def started_at(self) -> int:
         """µs since the epoch."""
         ...
@@ -129,6 +136,11 @@ class Front(Protocol):
 
     @property
     def upstreams(self) -> Upstreams: ...
+
+    @property
+    def worker(self) -> Worker:
+        """Which of the processes that serve this one is."""
+        ...
 
 
 class Reload(Protocol):

@@ -2,16 +2,19 @@
 
 Rule 1: names begin with `wardwright_` and end with their unit.
 Rule 2: labels come from contracts and from closed sets, never from a request, so that no caller can make series.
+Rule 3: where several workers serve, each tells its own, under the label `worker`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
 from prometheus_client.registry import Collector
 
 from wardwright.api.front import Front
@@ -29,6 +32,31 @@ async def show_metrics(ask: Ask[None]) -> Document:
     ProcessCollector(namespace="wardwright", registry=registry)
     encode, media_type = choose_encoder(ask.headers.get(b"accept", b"").decode("latin-1"))
     return Document(encode(registry), media_type)
+
+
+def all_metrics(_: Ask[None], of: Mapping[int, Document]) -> Document:
+    """The metrics of every worker on one page, each sample with the label `worker`."""
+    media_type = next(iter(of.values())).media_type
+    openmetrics = media_type.startswith("application/openmetrics-text")
+    parse = openmetrics_families if openmetrics else text_families
+    families: dict[str, Metric] = {}
+    for number, document in sorted(of.items()):
+        for family in parse(document.content.decode()):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            for sample in family.samples:
+                known.samples.append(sample._replace(labels={**sample.labels, "worker": str(number)}))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families.values()))
+    encode, _media_type = choose_encoder(media_type)
+    return Document(encode(registry), media_type)
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 class GatewayCollector(Collector):

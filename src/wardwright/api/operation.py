@@ -59,6 +59,8 @@ class Operation(msgspec.Struct, Generic[Body, Answer], frozen=True, kw_only=True
     group: Group
     handler: Callable[[Ask[Body]], Awaitable[Answer]]
     media: tuple[str, ...] = (JSON,)
+    merge: Callable[[Ask[Body], Mapping[int, Answer]], Answer] | None = None
+    """Where several workers serve: what each of them answers, by its number, as one. None: one answers for all."""
     method: Method
     path: str
     """With variables in braces; `{name:path}` takes slashes too."""

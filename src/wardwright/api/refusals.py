@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from starlette.responses import Response
 
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.dialects.openai_wire import error_body
@@ -12,6 +13,9 @@ from wardwright.kernel.errors import Place, WardwrightError
 
 PROBLEM: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:wardwright:error:"
+
+GUARDS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""On every answer: none is for caches, none may be taken for a script."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -81,3 +85,9 @@ def rendered(path: str, error: WardwrightError) -> tuple[bytes, str, dict[str, s
             headers["x-should-retry"] = "false"
         return error_body(error, None), "application/json", headers
     return _encode(problem_of(error)), PROBLEM, headers
+
+
+def refusal(path: str, error: WardwrightError) -> Response:
+    """A whole answer."""
+    body, media_type, headers = rendered(path, error)
+    return Response(body, status_code=error.status, media_type=media_type, headers=headers | GUARDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -115,6 +116,8 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How writing goes."""
     reload: ReloadStatus
     """How contract files were last read."""
+    workers: int = 1
+    """Processes that serve; the counts here are theirs together."""
 
 
 async def show_runtime(ask: Ask[None]) -> RuntimeStatus:
@@ -135,6 +138,73 @@ async def show_runtime(ask: Ask[None]) -> RuntimeStatus:
         journal=front.journal.pulse(),
         reload=reload_status(front.control.state),
     )
+
+
+def all_runtimes(ask: Ask[None], of: Mapping[int, RuntimeStatus]) -> RuntimeStatus:
+    """The processes of every worker as one."""
+    own, some = of[ask.front.worker.number], tuple(of.values())
+    calls = sorted((call for one in some for call in one.calls), key=lambda call: call.receipt, reverse=True)
+    return RuntimeStatus(
+        build=own.build,
+        started_at=min(one.started_at for one in some),
+        uptime_s=max(one.uptime_s for one in some),
+        draining=all(one.draining for one in some),
+        connections=sum(one.connections for one in some),
+        calls=tuple(calls[:CALLS_SHOWN_MAX]),
+        calls_live=sum(one.calls_live for one in some),
+        models=_all_models(some),
+        turned_away=summed(one.turned_away for one in some),
+        journal=Pulse(
+            failure=next((one.journal.failure for one in some if one.journal.failure is not None), None),
+            refused=sum(one.journal.refused for one in some),
+            waiting=sum(one.journal.waiting for one in some),
+        ),
+        reload=own.reload,
+        workers=ask.front.worker.count,
+    )
+
+
+def _all_models(some: Iterable[RuntimeStatus]) -> tuple[ModelTotals, ...]:
+    by_name: dict[str, list[ModelTotals]] = {}
+    for status in some:
+        for model in status.models:
+            by_name.setdefault(model.model, []).append(model)
+    return tuple(
+        ModelTotals(
+            model=name,
+            calls=summed(one.calls for one in models),
+            attempts=_all_attempts(models),
+            input_tokens=sum(one.input_tokens for one in models),
+            output_tokens=sum(one.output_tokens for one in models),
+            cost_nano_usd=sum(one.cost_nano_usd for one in models),
+        )
+        for name, models in sorted(by_name.items())
+    )
+
+
+def _all_attempts(models: Iterable[ModelTotals]) -> tuple[AttemptTotals, ...]:
+    counts: dict[tuple[str, str, str], int] = {}
+    for model in models:
+        for one in model.attempts:
+            key = (one.provider, one.target, one.outcome)
+            counts[key] = counts.get(key, 0) + one.count
+    return tuple(
+        AttemptTotals(provider=provider, target=target, outcome=outcome, count=count)
+        for (provider, target, outcome), count in sorted(counts.items())
+    )
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Counts by name, added up.
+
+    >>> summed([{"a": 1}, {"a": 2, "b": 3}])
+    {'a': 3, 'b': 3}
+    """
+    total: dict[str, int] = {}
+    for some in counts:
+        for name, count in some.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 def reload_status(state: State) -> ReloadStatus:

@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,17 @@ from uvicorn import Config, Server
 
 from wardwright.api.app import build_app
 from wardwright.api.edge import Edge
+from wardwright.api.workers import Forwarding
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime import memory
+from wardwright.runtime.crew import Crew
 from wardwright.runtime.settings import address_of
+from wardwright.runtime.siblings import open_door
 from wardwright.runtime.wiring import Runtime
 
 BACKLOG: Final = 4096
 SERVER_FILE: Final = "server.json"
+STDIN: Final = 0
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 """Signals on which the gateway drains and ends in good order."""
 
@@ -36,31 +40,79 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-async def serve(runtime: Runtime, *, started: Callable[[str], None]) -> None:
+async def serve(runtime: Runtime, *, started: Callable[[str], None], listener: socket.socket | None = None) -> None:
     """Run a gateway until SIGINT or SIGTERM; SIGHUP reads the contract files again. `started` hears the URL.
 
-    Raises what `Runtime.open` raises, and `settings_invalid` where the address cannot be had.
+    One of several workers is handed the `listener` that they share, and ends with the process that holds the other end
+    of its standard input. Raises what `Runtime.open` raises, and `settings_invalid` where the address cannot be had.
     """
     loop = asyncio.get_running_loop()
     _allow_many_connections()
-    listener = listen(runtime.settings.bind)
+    listener = listener or listen(runtime.settings.bind)
     url = url_of(listener)
     try:
         await runtime.open(address=url)
     except BaseException:
         listener.close()
         raise
-    marker = runtime.state / SERVER_FILE
+    marker = Marker(runtime.state) if runtime.worker.alone else None
     try:
-        server = _Server(server_config(runtime), lambda: _announce(marker, url, started))
+
+        def announce() -> None:
+            if marker is not None:
+                marker.write(url)
+            started(url)
+
+        server = _Server(server_config(runtime), announce)
         memory.settle()
         runtime.connection_count = lambda: len(server.server_state.connections)
-        loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
-        runtime.supervisor.spawn(runtime.watch())
-        await server.serve([listener])
+        sockets = [listener]
+        if runtime.worker.keeper:
+            loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
+            runtime.supervisor.spawn(runtime.watch())
+        if not runtime.worker.alone:
+            sockets.append(open_door(runtime.state, runtime.worker))
+            loop.add_reader(STDIN, lambda: _end_with_crew(loop, server))
+        await server.serve(sockets)
     finally:
-        marker.unlink(missing_ok=True)
+        if marker is not None:
+            marker.remove()
         await runtime.aclose()
+
+
+def _end_with_crew(loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    if not os.read(STDIN, 1):
+        loop.remove_reader(STDIN)
+        server.handle_exit(signal.SIGTERM, None)
+
+
+async def serve_together(
+    state: Path,
+    bind: str,
+    workers: int,
+    command: Callable[[int, int], Sequence[str]],
+    *,
+    started: Callable[[bytes], None],
+) -> int:
+    """Run a gateway of several workers until SIGINT or SIGTERM; its exit code. `started` hears what the keeper says of
+    itself once all serve.
+
+    `command` is the command line of a worker, from its number and the descriptor that it inherits. Raises
+    `settings_invalid` where the address cannot be had.
+    """
+    listener = listen(bind)
+    url, marker = url_of(listener), Marker(state)
+    descriptor = listener.fileno()
+
+    def ready(served: bytes) -> None:
+        marker.write(url)
+        started(served)
+
+    try:
+        return await Crew(lambda number: command(number, descriptor), workers, listener=descriptor).run(ready)
+    finally:
+        marker.remove()
+        listener.close()
 
 
 def _allow_many_connections() -> None:
@@ -129,8 +181,9 @@ def server_config(runtime: Runtime) -> Config:
         outbox=runtime.outbox,
         wheel=runtime.wheel,
     )
+    app = build_app(runtime)
     return Config(
-        build_app(runtime),
+        app if runtime.siblings is None or runtime.worker.keeper else Forwarding(app, runtime.siblings),
         access_log=False,
         http=protocol,  # type: ignore[arg-type]  # a protocol factory is all that uvicorn asks of it
         lifespan="off",
@@ -142,11 +195,19 @@ def server_config(runtime: Runtime) -> Config:
     )
 
 
-def _announce(marker: Path, url: str, started: Callable[[str], None]) -> None:
-    fresh = marker.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(Running(pid=os.getpid(), url=url)))
-    fresh.replace(marker)
-    started(url)
+class Marker:
+    """`server.json`, as long as a gateway serves."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / SERVER_FILE
+
+    def write(self, url: str) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.encode(Running(pid=os.getpid(), url=url)))
+        fresh.replace(self._path)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
 
 
 async def _reload(runtime: Runtime) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import shlex
+import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,11 +16,14 @@ import msgspec
 import uvloop
 
 from wardwright.api.serving import serve as run
+from wardwright.api.serving import serve_together
 from wardwright.cli.options import json_option, paths_argument, state_option
 from wardwright.cli.output import Output
 from wardwright.cli.state import state_of
+from wardwright.runtime.crew import READY, worker_command
 from wardwright.runtime.settings import load
 from wardwright.runtime.wiring import Runtime
+from wardwright.runtime.worker import WORKERS_MAX, Worker
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +33,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     state: str
     models: tuple[str, ...]
+    workers: int = 1
 
 
 @click.command()
@@ -36,6 +42,15 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--keys", type=click.Choice(["required", "optional"]), help="Whether callers need a serving key.")
 @click.option("--durability", type=click.Choice(["batch", "before_response"]), help="When a receipt is on disk.")
 @click.option("--index", type=click.Choice(["follow", "deferred"]), help="When the receipt index is filled.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    help="Processes that share the address.",
+)
+@click.option("--worker", hidden=True, type=int, help="Which of several workers this process is.")
+@click.option("--listener", hidden=True, type=int, help="The descriptor of the socket that the workers share.")
 @state_option
 @json_option
 def serve(
@@ -44,6 +59,9 @@ def serve(
     keys: str | None,
     durability: str | None,
     index: str | None,
+    workers: int,
+    worker: int | None,
+    listener: int | None,
     state: Path,
     out: Output,
 ) -> None:
@@ -57,10 +75,9 @@ def serve(
     settings = load(folder, os.environ, bind=bind, keys=keys, durability=durability, index=index)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    runtime = Runtime(chosen, state, settings, environment=os.environ)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
-    def started(url: str) -> None:
-        serving = Serving(url=url, pid=os.getpid(), state=str(state), models=runtime.gateway.catalog.names())
+    def tell(serving: Serving) -> None:
         if out.as_json:
             out.answer(serving, ())
         else:
@@ -68,7 +85,35 @@ def serve(
                 out.note(line)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(runtime, started=started))
+        if workers > 1 and worker is None:
+            options = {"--bind": bind, "--keys": keys, "--durability": durability, "--index": index}
+            common = ["serve", *map(str, paths), "--state", str(state), "--workers", str(workers)]
+            common += ["--json"] if out.as_json else []
+            common += [part for name, value in options.items() if value is not None for part in (name, value)]
+
+            def command(number: int, descriptor: int) -> list[str]:
+                return worker_command([*common, "--worker", str(number), "--listener", str(descriptor)])
+
+            def all_started(keeper: bytes) -> None:
+                serving = msgspec.json.decode(keeper, type=Serving)
+                tell(msgspec.structs.replace(serving, pid=os.getpid(), workers=workers))
+
+            code = runner.run(serve_together(state, settings.bind, workers, command, started=all_started))
+            if code:
+                raise click.exceptions.Exit(code)
+            return
+        runtime = Runtime(chosen, state, settings, environment=os.environ, worker=Worker(worker or 0, workers))
+
+        def started(url: str) -> None:
+            serving = Serving(url=url, pid=os.getpid(), state=str(state), models=runtime.gateway.catalog.names())
+            if worker is None:
+                tell(serving)
+            else:
+                sys.stdout.buffer.write(READY + msgspec.json.encode(serving) + b"\n")
+                sys.stdout.flush()
+
+        shared = None if listener is None else socket.socket(fileno=listener)
+        runner.run(run(runtime, started=started, listener=shared))
 
 
 def _lines(serving: Serving, *, needs_key: bool) -> Iterable[str]:

@@ -174,9 +174,7 @@ class Alerts:
         dead = {job.key: job for job in self.jobs() if job.state_name == "dead"}
         for id_ in sorted(ids):
             if id_ not in dead:
-                raise WardwrightError(
-                    "alert_not_found", f"no dead letter `{id_}`", hint="`wardwright alert list` shows them"
-                )
+                raise no_dead_letter(id_)
         entry = Entry(
             kind, Settled(ids=tuple(sorted(ids))), at=self._clock.now_us(), chain="control", actor=by
         )  # before the deed: who did it is known even where a crash follows
@@ -185,6 +183,10 @@ class Alerts:
         for desk in self._sinks.values():
             desk.ring()
         return tuple(done)
+
+
+def no_dead_letter(id_: str) -> WardwrightError:
+    return WardwrightError("alert_not_found", f"no dead letter `{id_}`", hint="`wardwright alert list` shows them")
 
 
 def alert_jobs(jobs: tuple[Job, ...]) -> tuple[Job, ...]:

@@ -42,6 +42,7 @@ from wardwright.runtime.settings import Settings
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Upstreams
 from wardwright.runtime.wiring import WORK_FILE, posture_of
+from wardwright.runtime.worker import ALONE
 from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.export import export
@@ -89,10 +90,12 @@ class Offline:
         self.index = index
         self.journal = journal
         self.settings = SETTINGS
+        self.siblings = None
         self.started_at = self.clock.now_us()
         self.store = store
         self.supervisor = Supervisor(self.report)
         self.test_config = False
+        self.worker = ALONE
         self.upstreams = Upstreams(lambda _: Nowhere(), self.supervisor)
         self.gateway = Gateway(
             clock=self.clock,

@@ -32,6 +32,7 @@ from wardwright.runtime.following import FOLLOW_S, Following
 from wardwright.runtime.journal import Journal
 from wardwright.runtime.remembering import Remembering
 from wardwright.runtime.settings import Settings, address_of
+from wardwright.runtime.siblings import Siblings
 from wardwright.runtime.sinks import sinks_of
 from wardwright.runtime.supervisor import Supervisor
 from wardwright.runtime.upstreams import Build, Upstreams
@@ -101,6 +102,7 @@ class Runtime:
         self.remembering: Remembering
         self.paths = tuple(paths)
         self.settings = settings
+        self.siblings = None if worker.alone else Siblings(state, worker)
         self.started_at = 0
         """µs since the epoch."""
         self.state = state
@@ -308,6 +310,8 @@ class Runtime:
         await self.upstreams.aclose()
         await self.supervisor.aclose()
         await self.alerts.aclose()
+        if self.siblings is not None:
+            await self.siblings.aclose()
         with contextlib.suppress(TimeoutError):  # a disk that hangs: closing says so, in its own time
             await asyncio.wait_for(self.work.drain(), WORK_DRAIN_S)
         try:
