@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, Protocol, assert_never
 
 import msgspec
@@ -23,7 +23,19 @@ from wardwright.calls.alerts import Raised, RaisedAlert, letter_of
 from wardwright.contracts.sink import SinkSettings
 from wardwright.journal.entry import Entry, Writer
 from wardwright.journal.sinks import Delivered, Later, Letter, Outcome, Refused, Sink
-from wardwright.journal.work_queue import Bounds, Job, Lease, Stats, Work, WorkDesk, WorkQueue
+from wardwright.journal.work_queue import (
+    Bounds,
+    Dead,
+    Done,
+    Job,
+    Lease,
+    Leased,
+    Stats,
+    Waiting,
+    Work,
+    WorkDesk,
+    WorkQueue,
+)
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock, Luck
 from wardwright.limits.backoff import SPREAD_BITS, delay_s
@@ -131,6 +143,21 @@ class Alerts:
             return desk.take(work)
         put = self._queue.bury(work, f"the settings have no sink `{alert.sink}`")
         return "dead_lettered" if put == "taken" else "duplicate" if put == "duplicate" else "dropped"
+
+    def inherit(self, jobs: Iterable[Job]) -> None:
+        """Take over what a worker that is no longer there has left: what waits is delivered, dead letters stay dead."""
+        for job in alert_jobs(tuple(jobs)):
+            work = Work(key=job.key, lane=job.lane, payload=job.payload, ref=job.ref)
+            match job.state:
+                case Waiting() | Leased():
+                    if self._queue.put(work) == "full":
+                        self._queue.bury(work, "the sink's queue was full")
+                case Dead():
+                    self._queue.bury(work, job.note)
+                case Done():
+                    pass
+                case _:
+                    assert_never(job.state)
 
     async def drain(self, bound_s: float) -> int:
         """Deliver what is due, for at most `bound_s`; how many alerts are left for the next start.

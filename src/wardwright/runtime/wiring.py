@@ -45,7 +45,7 @@ from wardwright.storage.forget import forgotten_tenants
 from wardwright.storage.keys import TenantKeys, identity
 from wardwright.storage.shares import SqliteShareStore
 from wardwright.storage.state import SqliteStateStore
-from wardwright.storage.work_queue import SqliteWorkQueue
+from wardwright.storage.work_queue import SqliteWorkQueue, stored_jobs
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 TEST_CONFIG_VARIABLE: Final = "WARDWRIGHT_ALLOW_TEST_CONFIG"
@@ -211,6 +211,8 @@ class Runtime:
         records = self._following.restore()
         self.approvals.restore(records)
         self.control.restore(records)
+        if self.worker.keeper:
+            await self._inherit()
         await self.alerts.open()
         undo.push_async_callback(self.alerts.aclose)
         self.supervisor.tick(self.wheel)
@@ -255,6 +257,14 @@ class Runtime:
         )
 
     # -- other workers -------------------------------------------------------------------------------------------------
+
+    async def _inherit(self) -> None:
+        """Take over the alerts of workers that there were, and are not any more. Raises `queue_broken`."""
+        for path in self.worker.left_behind(self.state, WORK_FILE):
+            self.alerts.inherit(await asyncio.to_thread(stored_jobs, path))
+            await self.work.drain()
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
 
     async def _follow(self) -> None:
         """Take in what other workers wrote to their control chains. Runs until it is cancelled."""

@@ -45,6 +45,13 @@ class Worker(msgspec.Struct, frozen=True):
         stem, dot, suffix = name.partition(".")
         return name if self.keeper else f"{stem}-{self.number}{dot}{suffix}"
 
+    def left_behind(self, state: Path, name: str) -> tuple[Path, ...]:
+        """Own files of that name of workers with a number past the last."""
+        stem, dot, suffix = name.partition(".")
+        found = (path for path in state.glob(f"{stem}-*{dot}{suffix}"))
+        numbered = ((path.name.removeprefix(f"{stem}-").removesuffix(f"{dot}{suffix}"), path) for path in found)
+        return tuple(path for number, path in sorted(numbered) if number.isdecimal() and int(number) >= self.count)
+
     @property
     def siblings(self) -> tuple[int, ...]:
         """The others' numbers."""

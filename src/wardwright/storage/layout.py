@@ -11,6 +11,11 @@ journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.torn
 blobs/contracts/…                          kept
 captures/<digest of tenant>/<minutes>/<receipt>   bodies, where capture is on
 index.sqlite                               deleted and rebuilt at will
+remembered.sqlite, remembered-<n>.sqlite   what rules remember, one a worker: the same
+work.sqlite, work-<n>.sqlite               the work queue, one a worker
+shares.sqlite                              what workers hold of shared limits: made anew as they start
+claims/<approval>                          which worker uses an approval
+workers/<n>.sock                           where a worker answers the others
 ```
 """
 
