@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
+from wardwright.limits.adaptation import Threshold
 from wardwright.limits.observed import LEVELS
 from wardwright.limits.patterns import HALF_LIFE_S, KEYS_MAX
 from wardwright.limits.prediction import EVIDENCE_MIN, PRIOR_STRENGTH, Prediction
@@ -42,6 +44,10 @@ def test_every_member_of_a_prediction_stands_on_the_page() -> None:
 def test_every_score_stands_on_the_page() -> None:
     totals = {"count", "cost_nano_usd", "latency_us"}
     assert members("Scores") == {field.name for field in msgspec.structs.fields(Report)} - totals
+
+
+def test_every_threshold_stands_on_the_page() -> None:
+    assert members("Proposals") == set(get_args(Threshold))
 
 
 def test_the_numbers_in_the_text_are_those_of_the_code() -> None:

@@ -403,9 +403,10 @@ def _latency(levels: list[list[_Shifted]], one: int) -> Latency | None:
     buckets = sorted(found.items())
     low, high = ranks_ppm(_P99_PPM, timed / one, Z)
     return Latency(
+        evidence_milli=timed * 1000 // one,
         p50_us=quantile_us(buckets, 500_000),
         p90_us=quantile_us(buckets, 900_000),
-        p99_high_us=quantile_us(buckets, high),
+        p99_high_us=None if high is None else quantile_us(buckets, high),
         p99_low_us=quantile_us(buckets, low),
         p99_us=quantile_us(buckets, _P99_PPM),
     )

@@ -43,10 +43,13 @@ PPM: Final = 1_000_000
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Quantiles of the time that success takes, in µs; None: as many tries were cut off before."""
 
+    evidence_milli: int
+    """Thousandths of decayed tries whose time is known, those that were cut off among them."""
     p50_us: int | None
     p90_us: int | None
     p99_high_us: int | None
-    """Above it the true p99 does not lie, with the interval's confidence."""
+    """Above it the true p99 does not lie, with the interval's confidence. None too where there are too few tries for
+    any bound: some 270 are needed."""
     p99_low_us: int | None
     p99_us: int | None
 

@@ -60,11 +60,13 @@ def quantile_us(buckets: Sequence[tuple[int, int]], share_ppm: int) -> int | Non
     raise AssertionError("a share is at most the whole")
 
 
-def ranks_ppm(share_ppm: int, count: float, z: float) -> tuple[int, int]:
-    """Between which shares of `count` observations the true quantile lies, `z` standard deviations either way.
+def ranks_ppm(share_ppm: int, count: float, z: float) -> tuple[int, int | None]:
+    """Between which shares of `count` observations the true quantile lies, `z` standard deviations either way; None
+    where it may lie above them all.
 
     How many of the observations lie below a quantile is binomial, whatever their distribution (David and Nagaraja,
     Order Statistics, 7.1); told by its normal approximation.
     """
     spread = round(z * sqrt(share_ppm * (_PPM - share_ppm) / max(count, 1.0)))
-    return max(share_ppm - spread, 0), min(share_ppm + spread, _PPM)
+    high = share_ppm + spread
+    return max(share_ppm - spread, 0), high if high < _PPM else None

@@ -123,7 +123,12 @@ def test_latency_is_that_of_success() -> None:
     latency = told.tries(*bad(50), latency_us=9_000_000).patterns.predict(HOST_A, NOW).latency
     assert latency is not None
     assert (latency.p50_us, latency.p90_us, latency.p99_us) == (7, 7, 1023)
-    assert (latency.p99_low_us, latency.p99_high_us) == (7, 1023)
+    assert (latency.evidence_milli, latency.p99_low_us) == (100_000, 7)
+
+
+def test_a_hundred_tries_do_not_bound_the_99th_percentile_from_above() -> None:
+    told = [Told().tries(*good(count), latency_us=7).patterns.predict(HOST_A, NOW).latency for count in (100, 300)]
+    assert [one and one.p99_high_us for one in told] == [None, 7]
 
 
 def test_a_try_that_was_cut_off_would_have_taken_longer_than_all() -> None:
