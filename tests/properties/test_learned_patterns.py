@@ -131,7 +131,11 @@ def test_rows_and_the_tail_give_what_the_whole_journal_gives(seed: int, keys_max
     again = tries[luck.randint(0, cut) :]
     for one in again:
         restored.learn(one)
-    assert restored.rows() == learned(tries, keys_max).rows()
+    whole = learned(tries, keys_max)
+    assert restored.rows() == whole.rows()
+    for _ in range(5):
+        key, at_us = some_key(luck), NOW + luck.randrange(10**10)
+        assert restored.predict(key, at_us) == whole.predict(key, at_us)
 
 
 @given(SEEDS)

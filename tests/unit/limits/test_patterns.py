@@ -8,6 +8,7 @@ from wardwright.limits.history import Row
 from wardwright.limits.observed import Key, Observation, Outcome, key_of
 from wardwright.limits.patterns import COST_NANO_USD_MAX, WRITERS_MAX, Patterns
 from wardwright.limits.windows import SECOND_US
+from wardwright.testing.state import MemoryStateStore
 
 HALF_LIFE_S = 64
 NOW = 1_800_000_000 * SECOND_US
@@ -190,6 +191,12 @@ def test_what_has_the_least_evidence_makes_room_and_stays_known_above() -> None:
     assert told.patterns.predict(("t",), NOW).success_ppm == round(1e6 * 81 / 122)
 
 
+def test_a_sixteenth_goes_at_once() -> None:
+    told = Told(Patterns(half_life_s=HALF_LIFE_S, keys_max=48))
+    sizes = [len(told.tries("succeeded", key=("t", f"tool {number}")).patterns) for number in range(52)]
+    assert sizes[45:] == [47, 48, 45, 46, 47, 48, 45]
+
+
 def test_a_crowd_in_one_tenant_takes_no_room_from_another() -> None:
     told = Told(Patterns(half_life_s=HALF_LIFE_S, keys_max=48)).tries(*good(10))
     for number in range(200):
@@ -234,6 +241,15 @@ def test_rows_that_were_stored_as_they_changed_are_all_there_is() -> None:
     again = Patterns(half_life_s=HALF_LIFE_S, keys_max=16)
     again.restore(store.items())
     assert again.rows() == told.patterns.rows()
+
+
+def test_a_store_of_projections_keeps_them() -> None:
+    told, store = Told().tries(*good(9), *bad(1), latency_us=50, cost=7), MemoryStateStore()
+    store.save(told.patterns.name, {row.key: row.value for row in told.patterns.changes()}, ())
+    again = Patterns(half_life_s=HALF_LIFE_S)
+    again.restore(store.load(again.name).rows.items())
+    assert again.rows() == told.patterns.rows()
+    assert again.predict(HOST_A, NOW) == told.patterns.predict(HOST_A, NOW)
 
 
 def test_what_was_asked_for_changed_no_more_until_it_was_not_stored() -> None:

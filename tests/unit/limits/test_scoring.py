@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isqrt, sqrt
 
 import msgspec
 import pytest
 
 from wardwright.kernel import canonical
 from wardwright.limits.prediction import Z
-from wardwright.limits.scoring import WINDOW, Bin, Scored, Scores, Tally, report, wilson_ppm
+from wardwright.limits.scoring import WINDOW, WINDOWS_MAX, Bin, Scored, Scores, Tally, report, wilson_ppm
 
 KEY = ("t", "tool read")
 
@@ -99,6 +99,26 @@ def test_wilsons_interval_stays_among_shares() -> None:
     """z² / (n + z²) where none succeeded."""
     assert wilson_ppm(0, 10) == (0, round(1e6 * Z**2 / (10 + Z**2)))
     assert wilson_ppm(10, 10) == (round(1e6 * 10 / (10 + Z**2)), 1_000_000)
+
+
+def test_velocity_goes_by_the_mean_error_of_each_window() -> None:
+    """Windows err by 0.36, 0.35 and so on down to 0.29, as nearly as whole ppm allow."""
+    some = [scored(1_000_000 - isqrt(10**10 * (36 - window)), True) for window in range(8) for _ in range(WINDOW)]
+    scores = Scores()
+    for one in some:
+        scores.add(one)
+    assert scores.tally().windows == pytest.approx([10_000 * (36 - window) for window in range(8)], abs=2)
+    told = scores.report().velocity
+    assert told is not None
+    assert told.fall_ppm == pytest.approx(200_000, abs=20)
+    assert told.trend == "improving"
+
+
+def test_the_newest_windows_are_kept() -> None:
+    scores = Scores()
+    for number in range(WINDOW * (WINDOWS_MAX + 3)):
+        scores.add(scored(1_000_000, number < 3 * WINDOW))
+    assert scores.tally().windows == (1_000_000,) * WINDOWS_MAX
 
 
 @pytest.mark.parametrize("cut", [0, 1, WINDOW - 1, WINDOW, 9 * WINDOW + 7, 600])
