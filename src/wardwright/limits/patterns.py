@@ -19,15 +19,16 @@ Patterns of text, which rules look for, are something else: `kernel.patterns`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from wardwright.limits.decay import HALF_LIVES, STEPS, WEIGHTS, Instant, instant, unit
+from wardwright.limits.decay import STEPS, WEIGHTS, Instant, instant, unit
 from wardwright.limits.history import Row
+from wardwright.limits.learned import Learned, LearnedRow, cost_of, counted, latency_of
 from wardwright.limits.observed import LEVELS, Key, Observation
-from wardwright.limits.prediction import EVIDENCE_MIN, PRIOR_STRENGTH, Latency, Prediction, Z, posterior, told_ppm
-from wardwright.limits.sketch import CUT, bucket_of, quantile_us, ranks_ppm
+from wardwright.limits.prediction import EVIDENCE_MIN, PRIOR_STRENGTH, Prediction, posterior, told_ppm
+from wardwright.limits.sketch import CUT, bucket_of
 from wardwright.limits.windows import SECOND_US
 
 HALF_LIFE_S: Final = 3 * 86_400
@@ -48,8 +49,6 @@ COST_NANO_USD_MAX: Final = 10**12
 FORMAT: Final = 1
 """The version of rows."""
 
-_P99_PPM: Final = 990_000
-
 
 class Patterns:
     """What tries of every tenant taught. Belongs to one thread."""
@@ -65,7 +64,7 @@ class Patterns:
         self._keys_max = keys_max
         self._prior_strength = prior_strength
         self._step_us = half_life_s * SECOND_US // STEPS
-        self._tenants: dict[str, dict[Key, _Node]] = {}
+        self._tenants: dict[str, dict[Key, Learned]] = {}
         self._reached: dict[str, int] = {}
         """The order of the last observation, by writer."""
         self._changed: dict[Key, None] = {}
@@ -109,7 +108,7 @@ class Patterns:
         if node is None:
             node = self._place(key)
             crowded = len(self._tenants[key[0]]) > self._keys_max
-        above: _Node | None = node
+        above: Learned | None = node
         while above is not None:
             node = above
             if step > node.step:
@@ -139,7 +138,7 @@ class Patterns:
 
     def predict(self, key: Key, at_us: int) -> Prediction:
         """What is expected of a try at an instant; one before the tenant's last observation counts as that one."""
-        path: list[_Node] = []
+        path: list[Learned] = []
         nodes = self._tenants.get(key[0], {})
         for length in range(1, len(key) + 1):
             node = nodes.get(key[:length])
@@ -152,7 +151,7 @@ class Patterns:
         levels = [node.within(at) for node in path]
         level = evidence = 0
         for place, sums in enumerate(levels):
-            tries, good = _counted(sums)
+            tries, good = counted(sums)
             counts.append((tries / one, good / one))
             if place == 1:
                 evidence = tries * 1000 // one
@@ -161,10 +160,10 @@ class Patterns:
         success_ppm, low_ppm, high_ppm = told_ppm(*posterior(counts, len(key), self._prior_strength))
         return Prediction(
             abstained=level == 0,
-            cost_nano_usd=_cost(levels, one),
+            cost_nano_usd=cost_of(levels, one),
             evidence_milli=evidence,
             high_ppm=high_ppm,
-            latency=_latency(levels, one),
+            latency=latency_of(levels, one),
             level=LEVELS[level],
             low_ppm=low_ppm,
             success_ppm=success_ppm,
@@ -204,23 +203,23 @@ class Patterns:
             else:
                 found[key] = value
         for key in sorted(found):
-            self._place(key).restore(msgspec.json.decode(found[key], type=_NodeRow))
+            self._place(key).restore(msgspec.json.decode(found[key], type=LearnedRow))
 
     # Inside
 
     def _reached_row(self) -> Row:
         return Row(_REACHED, _encode(tuple(sorted(self._reached.items()))))
 
-    def _place(self, key: Key) -> _Node:
+    def _place(self, key: Key) -> Learned:
         if not 0 < len(key) <= len(LEVELS):
             raise ValueError(f"a key has 1 to {len(LEVELS)} parts, this one {len(key)}")
         nodes = self._tenants.setdefault(key[0], {})
-        above: _Node | None = None
+        above: Learned | None = None
         for length in range(1, len(key) + 1):
             part = key[:length]
             node = nodes.get(part)
             if node is None:
-                node = nodes[part] = _Node(part, above)
+                node = nodes[part] = Learned(part, above)
             above = node
         assert above is not None
         return above
@@ -231,122 +230,18 @@ class Patterns:
         nodes = self._tenants[tenant]
         newest = Instant(nodes[tenant,].half_life, 1)
         by_evidence = sorted(
-            nodes.values(), key=lambda node: (_counted(node.within(newest))[0], -len(node.key), node.key)
+            nodes.values(), key=lambda node: (counted(node.within(newest))[0], -len(node.key), node.key)
         )
         for node in by_evidence[: len(nodes) - self._keys_max + self._keys_max // DROPPED]:
             del nodes[node.key]
             self._changed[node.key] = None
 
 
-class _Sums:
-    """What the observations of one half-life add up to, weighed."""
-
-    __slots__ = ("good", "latencies", "priced", "spent", "timed", "tries")
-
-    def __init__(self) -> None:
-        self.tries = 0
-        self.good = 0
-        self.priced = 0
-        """Of tries whose cost is known."""
-        self.spent = 0
-        """nano-USD."""
-        self.timed = 0
-        """The sum of `latencies`."""
-        self.latencies: dict[int, int] = {}
-        """By bucket of `limits.sketch`."""
-
-
-class _Node:
-    """One key."""
-
-    __slots__ = ("_past", "above", "half_life", "key", "step", "sums")
-
-    def __init__(self, key: Key, above: _Node | None) -> None:
-        self.key = key
-        self.above = above
-        self.step = -1
-        """Of the newest observation."""
-        self.half_life = -1
-        """Of the newest observation."""
-        self.sums = _Sums()
-        """Of that half-life."""
-        self._past: dict[int, _Sums] = {}
-        """Of those before it."""
-
-    def advance(self, half_life: int) -> None:
-        """Begin a half-life, and let go of those too far behind it."""
-        if self.half_life >= 0:
-            self._past[self.half_life] = self.sums
-            for number in [number for number in self._past if number <= half_life - HALF_LIVES]:
-                del self._past[number]
-        self.half_life, self.sums = half_life, _Sums()
-
-    def older(self, half_life: int) -> _Sums | None:
-        """The sums of a half-life before the newest, or None where it is too far behind."""
-        if half_life <= self.half_life - HALF_LIVES:
-            return None
-        sums = self._past.get(half_life)
-        if sums is None:
-            sums = self._past[half_life] = _Sums()
-        return sums
-
-    def all(self) -> list[tuple[int, _Sums]]:
-        """Each half-life with its sums, the oldest first."""
-        if not self._past:
-            return [(self.half_life, self.sums)]
-        return [*sorted(self._past.items()), (self.half_life, self.sums)]
-
-    def within(self, at: Instant) -> list[_Shifted]:
-        """The sums that count at an instant, each with the binary digits by which it outweighs the oldest."""
-        first = at.half_life - HALF_LIVES + 1
-        found = [(number - first, sums) for number, sums in self._past.items() if first <= number <= at.half_life]
-        if first <= self.half_life <= at.half_life:
-            found.append((self.half_life - first, self.sums))
-        return found
-
-    def row(self) -> _NodeRow:
-        return _NodeRow(
-            self.step,
-            tuple(
-                _SumsRow(number, sums.tries, sums.good, sums.priced, str(sums.spent), _sorted(sums.latencies))
-                for number, sums in self.all()
-            ),
-        )
-
-    def restore(self, row: _NodeRow) -> None:
-        self.step = row.step
-        for one in row.sums:
-            self.advance(one.half_life)
-            sums = self.sums
-            sums.tries, sums.good, sums.priced, sums.spent = one.tries, one.good, one.priced, int(one.spent)
-            sums.latencies = dict(one.latencies)
-            sums.timed = sum(sums.latencies.values())
-
-
-_Shifted: TypeAlias = tuple[int, _Sums]
-
-
-class _SumsRow(msgspec.Struct, frozen=True, array_like=True):
-    half_life: int
-    tries: int
-    good: int
-    priced: int
-    spent: str
-    """A decimal string: it may pass what JSON readers keep exactly."""
-    latencies: tuple[tuple[int, int], ...]
-
-
-class _NodeRow(msgspec.Struct, frozen=True, array_like=True):
-    step: int
-    sums: tuple[_SumsRow, ...]
-    """The oldest half-life first."""
-
-
 _encode: Final = msgspec.json.encode
 _REACHED: Final = '["reached"]'
 
 
-def _row(key: Key, node: _Node | None) -> Row:
+def _row(key: Key, node: Learned | None) -> Row:
     return Row(_encode(("key", *key)).decode(), None if node is None else _encode(node.row()))
 
 
@@ -356,57 +251,3 @@ def _key(name: str) -> Key | None:
     if kind not in ("key", "reached"):
         raise ValueError(f"{name} is no row of patterns")
     return tuple(parts) if kind == "key" else None
-
-
-def _sorted(weights: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted(weights.items()))
-
-
-def _counted(level: list[_Shifted]) -> tuple[int, int]:
-    """Tries and successes, to be divided by the unit of the instant."""
-    tries = good = 0
-    for shift, sums in level:
-        tries += sums.tries << shift
-        good += sums.good << shift
-    return tries, good
-
-
-def _cost(levels: list[list[_Shifted]], one: int) -> int | None:
-    """The mean of the most particular level that knows enough costs, or any."""
-    some: int | None = None
-    for level in reversed(levels):
-        priced = sum(sums.priced << shift for shift, sums in level)
-        if priced and (some is None or priced >= EVIDENCE_MIN * one):
-            spent = sum(sums.spent << shift for shift, sums in level)
-            some = (2 * spent + priced) // (2 * priced)
-            if priced >= EVIDENCE_MIN * one:
-                break
-    return some
-
-
-def _latency(levels: list[list[_Shifted]], one: int) -> Latency | None:
-    """The quantiles of the most particular level that knows enough times, or any."""
-    chosen: list[_Shifted] = []
-    timed = 0
-    for level in reversed(levels):
-        here = sum(sums.timed << shift for shift, sums in level)
-        if here and (timed == 0 or here >= EVIDENCE_MIN * one):
-            chosen, timed = level, here
-            if here >= EVIDENCE_MIN * one:
-                break
-    if timed == 0:
-        return None
-    found: dict[int, int] = {}
-    for shift, sums in chosen:
-        for bucket, weight in sums.latencies.items():
-            found[bucket] = found.get(bucket, 0) + (weight << shift)
-    buckets = sorted(found.items())
-    low, high = ranks_ppm(_P99_PPM, timed / one, Z)
-    return Latency(
-        evidence_milli=timed * 1000 // one,
-        p50_us=quantile_us(buckets, 500_000),
-        p90_us=quantile_us(buckets, 900_000),
-        p99_high_us=None if high is None else quantile_us(buckets, high),
-        p99_low_us=quantile_us(buckets, low),
-        p99_us=quantile_us(buckets, _P99_PPM),
-    )
