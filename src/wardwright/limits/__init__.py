@@ -1,1 +1,1 @@
-"""State over time, with the time given: deadlines, breakers, budgets and their windows. Pure."""
+"""State over time, with the time given: deadlines, breakers, budgets and their windows, learned patterns. Pure."""
