@@ -25,7 +25,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     write: tuple[str, ...] = ()
     """The same; what may be written may be read."""
     hosts: tuple[str, ...] = ()
-    """`host:port`, where `*` is any port, and a host that begins with `*.` is any name beneath it."""
+    """`host:port`, where `*` is any port, and a host that begins with `*.` is any name beneath it. A host that is
+    written out may lie at a private address; a name beneath `*.` may not."""
+    public_hosts: tuple[str, ...] = ()
+    """The same, at addresses of the public internet alone: what the caller chose, and not the contract."""
     programs: tuple[str, ...] = ()
     """Names that are looked up on PATH, or absolute paths."""
     environment: tuple[str, ...] = ()
@@ -108,15 +111,16 @@ class Hands(Protocol):
         ...
 
     async def read(self, path: str, *, offset: int = 0, bytes_max: int) -> Content:
-        """A part of a regular file."""
+        """A part of a regular file. An offset past its end reads nothing."""
         ...
 
     async def list(self, path: str, *, items_max: int) -> Listing:
-        """A folder."""
+        """A folder. Links are told as links, wherever they lead."""
         ...
 
     async def write(self, path: str, data: bytes, how: WriteHow) -> int:
-        """Write a file whole, atomically where it replaces one; bytes written."""
+        """Write a file whole, atomically where it replaces one; bytes written. `create` refuses what exists already;
+        `replace` and `append` make a file that does not. Folders are not made."""
         ...
 
     async def resolve(self, host: str) -> tuple[str, ...]:
