@@ -409,12 +409,13 @@ def test_no_slip_of_the_pen_breaks_the_reader(cut: int, drop: int, put: str) -> 
 
 
 @pytest.mark.parametrize("file", list(WRITERS))
-@given(table=tables, seed=st.integers(0, 2**32), kind=st.sampled_from(("model", "provider")))
+@given(table=tables, seed=st.integers(0, 2**32), kind=st.sampled_from(("model", "provider", "tool")))
 def test_no_document_of_the_wrong_shape_breaks_the_decoder(
     file: str, table: dict[str, Any], seed: int, kind: str
 ) -> None:
     luck = random.Random(seed)
     keys = ["name", "targets", "route", "headers", "transforms", "credential", "scripts", "base_url", "timeouts"]
+    keys += ["effect", "reversal", "implements", "steps", "parameters", "scope", "inputs", "retry", "cache", "degrade"]
     shaped = {luck.choice(keys): value for value in table.values()} | {"kind": kind}
 
     read_or_refused(WRITERS[file](shaped, luck).encode(), file)

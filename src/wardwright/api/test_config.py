@@ -13,6 +13,7 @@ from wardwright.api.operation import Ask
 from wardwright.contracts.check import check, gather
 from wardwright.contracts.decode import Document, decode
 from wardwright.contracts.refusal import ContractErrors
+from wardwright.contracts.tool_check import check_tools
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.library import Library
 
@@ -44,7 +45,7 @@ async def install(ask: Ask[bytes]) -> Installed:
         raise WardwrightError("not_found", "nothing lives at this path")
     gathered = gather(_documents(ask.body))
     verdict = check(gathered.models, gathered.providers, gathered.policies)
-    errors = (*gathered.errors, *verdict.errors)
+    errors = (*gathered.errors, *verdict.errors, *check_tools(gathered.tools))
     if errors:
         raise ContractErrors(errors)
     library = Library(
@@ -53,6 +54,7 @@ async def install(ask: Ask[bytes]) -> Installed:
         models=gathered.models,
         policies=gathered.policies,
         providers=gathered.providers,
+        tools=gathered.tools,
         unread=frozenset(),
         warnings=verdict.warnings,
     )

@@ -31,6 +31,7 @@ from wardwright.contracts.model import (
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean, in_order
+from wardwright.contracts.tool import ToolContract
 from wardwright.kernel.errors import Place, WardwrightError
 
 Models: TypeAlias = Mapping[str, Located[ModelContract]]
@@ -47,6 +48,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, Located[ModelContract]]
     policies: dict[str, Located[PolicyContract]]
     providers: dict[str, Located[Provider]]
+    tools: dict[str, Located[ToolContract]]
     errors: tuple[WardwrightError, ...]
     """Second documents of one kind and name; the first of them stands in the maps."""
 
@@ -66,7 +68,13 @@ def gather(documents: Iterable[Document]) -> Gathered:
     models: dict[str, Located[ModelContract]] = {}
     policies: dict[str, Located[PolicyContract]] = {}
     providers: dict[str, Located[Provider]] = {}
-    of_kind: dict[str, Mapping[str, Document]] = {"model": models, "policy": policies, "provider": providers}
+    tools: dict[str, Located[ToolContract]] = {}
+    of_kind: dict[str, Mapping[str, Document]] = {
+        "model": models,
+        "policy": policies,
+        "provider": providers,
+        "tool": tools,
+    }
     errors: list[WardwrightError] = []
     for document in documents:
         kind, name = document.value.kind, document.value.name
@@ -83,9 +91,11 @@ def gather(documents: Iterable[Document]) -> Gathered:
                 policies[name] = document
             case Provider():
                 providers[name] = document
+            case ToolContract():
+                tools[name] = document
             case _:
                 assert_never(document.value)
-    return Gathered(models=models, policies=policies, providers=providers, errors=tuple(in_order(errors)))
+    return Gathered(models=models, policies=policies, providers=providers, tools=tools, errors=tuple(in_order(errors)))
 
 
 def check(models: Models, providers: Providers, policies: Policies, *, complete: bool = True) -> Verdict:

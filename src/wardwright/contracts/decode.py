@@ -16,22 +16,24 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from wardwright.contracts import documents, model_rules, policy_rules, provider_rules, secrets
+from wardwright.contracts import documents, model_rules, policy_rules, provider_rules, secrets, tool_rules
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import ContractErrors, did_you_mean, in_order
 from wardwright.contracts.shapes import ROOT, WRONG, At, Reader, Rules
+from wardwright.contracts.tool import ToolContract
 from wardwright.contracts.tree import Items, Scalar, Table, Tree
 from wardwright.contracts.wording import either, found, shown_key
 from wardwright.kernel.errors import Place, WardwrightError
 
 T = TypeVar("T", covariant=True)
 
-KINDS: Final[dict[str, tuple[type[ModelContract | PolicyContract | Provider], Rules]]] = {
+KINDS: Final[dict[str, tuple[type[ModelContract | PolicyContract | Provider | ToolContract], Rules]]] = {
     "model": (ModelContract, model_rules.RULES),
     "policy": (PolicyContract, policy_rules.RULES),
     "provider": (Provider, provider_rules.RULES),
+    "tool": (ToolContract, tool_rules.RULES),
 }
 """Every kind of document: its type, and what the type cannot say."""
 
@@ -54,7 +56,7 @@ class Located(msgspec.Struct, Generic[T], frozen=True):
         return self.places.get(rest) or Place(file=self.file, path=path or None)
 
 
-Document: TypeAlias = Located[ModelContract] | Located[PolicyContract] | Located[Provider]
+Document: TypeAlias = Located[ModelContract] | Located[PolicyContract] | Located[Provider] | Located[ToolContract]
 
 
 def decode(data: bytes, file: str) -> tuple[Document, ...]:

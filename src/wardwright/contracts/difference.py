@@ -27,6 +27,7 @@ from wardwright.contracts.model import (
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider, Script
 from wardwright.contracts.route_words import condition, described
+from wardwright.contracts.tool import Step, ToolContract
 from wardwright.contracts.wording import SHOWN_CHARS_MAX, shown
 
 ROUTE_TEXT_CHARS_MAX: Final = 240
@@ -54,6 +55,8 @@ def diff(old: Contract, new: Contract) -> tuple[Change, ...]:
         return tuple(_members("", f"the provider `{new.name}`", old, new))
     if isinstance(old, PolicyContract) and isinstance(new, PolicyContract):
         return tuple(_policy(old, new))
+    if isinstance(old, ToolContract) and isinstance(new, ToolContract):
+        return tuple(_tool(old, new))
     return (_changed("kind", old.kind, new.kind, f"It was a {old.kind} and is now a {new.kind}."),)
 
 
@@ -142,6 +145,44 @@ def _named(
         else:
             yield from _members(place, f"the {noun} `{name}`", before[name], after[name])
     yield from _order(path, f"the {noun}s", list(before), list(after))
+
+
+# Tools
+
+
+def _tool(old: ToolContract, new: ToolContract) -> Iterator[Change]:
+    for field in msgspec.structs.fields(ToolContract):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        match field.name:
+            case "parameters":
+                yield from _named("parameters", "parameter", "name", old.parameters, new.parameters)
+            case "steps":
+                yield from _steps(old.steps, new.steps)
+            case "retry" | "breaker" | "scope":
+                yield from _members(field.name, f"`{field.name}`", before, after)
+            case "cache":
+                ttl_old, ttl_new = (None if one is None else one.ttl_s for one in (before, after))
+                yield from _member("cache.ttl_s", "`ttl_s` of `cache`", ttl_old, ttl_new)
+            case name:
+                yield from _member(name, f"`{name}`", before, after)
+
+
+def _steps(old: tuple[Step, ...], new: tuple[Step, ...]) -> Iterator[Change]:
+    """Steps by their tools; where the tools are the same in the same order, what changed inside each."""
+    before, after = [step.tool for step in old], [step.tool for step in new]
+    if before != after:
+        told_old, told_new = _short(", ".join(before)) or "none", _short(", ".join(after)) or "none"
+        yield _changed("steps", told_old, told_new, f"The steps were {told_old} and are now {told_new}.")
+        return
+    for index, (one, other) in enumerate(zip(old, new, strict=True)):
+        what = f"step {index + 1}, `{one.tool}`"
+        for member in ("arguments", "expect"):
+            path = f"steps[{index}].{member}"
+            given_old, given_new = dict(getattr(one, member)), dict(getattr(other, member))
+            for name in sorted({*given_old, *given_new}):
+                told = f"`{name}` of `{member}` of {what}"
+                yield from _member(f"{path}.{name}", told, given_old.get(name), given_new.get(name))
+        yield from _member(f"steps[{index}].why", f"the reason of {what}", one.why, other.why)
 
 
 # Routes

@@ -18,9 +18,10 @@ import msgspec
 from wardwright.contracts.model import Alias, Alloy, Cascade, Dispatcher, Guard, ModelContract, Node, TargetRef
 from wardwright.contracts.policy import PolicyContract, SwitchModel
 from wardwright.contracts.provider import Provider
+from wardwright.contracts.tool import ToolContract
 from wardwright.kernel import canonical as canonical_json
 
-Contract: TypeAlias = ModelContract | PolicyContract | Provider
+Contract: TypeAlias = ModelContract | PolicyContract | Provider | ToolContract
 
 ALWAYS: Final = frozenset({"kind", "format"})
 """Members that stand in the canonical form of a document though they equal their defaults."""
@@ -67,6 +68,8 @@ def restored(data: bytes) -> Contract:
             return msgspec.json.decode(data, type=Provider)
         case "policy":
             return msgspec.json.decode(data, type=PolicyContract)
+        case "tool":
+            return msgspec.json.decode(data, type=ToolContract)
         case _:
             return msgspec.json.decode(data, type=ModelContract)
 

@@ -18,13 +18,14 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from wardwright.contracts import budget, model, policy, policy_schema, provider
+from wardwright.contracts import budget, model, policy, policy_schema, provider, tool
 from wardwright.contracts.decode import KINDS
 from wardwright.contracts.model import Alias, Alloy, Guard, Member, ModelContract, TargetRef
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.route_syntax import NODES, TAG
 from wardwright.contracts.shapes import Rules, fields_of, type_of, unwrapped
+from wardwright.contracts.tool import Parameter, Step, ToolContract
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -48,6 +49,9 @@ def schema(kind: str) -> JsonSchema:
         root["anyOf"] = [{"required": ["targets"]}, {"required": ["route"]}]
     else:
         root["required"] = ["kind", *root["required"]]
+    if cls is ToolContract:
+        root["required"].remove("reversal")
+        root["anyOf"] = [{"required": ["implements"]}, {"required": ["steps", "doc"]}]
     if cls is PolicyContract:
         policy_schema.define(writer)
     return {"$schema": DIALECT, "title": f"Wardwright {kind}", **root, "$defs": dict(sorted(writer.defs.items()))}
@@ -152,11 +156,19 @@ class _Writer:
 
 _TEXTS: Final[JsonSchema] = {"type": "object", "additionalProperties": {"type": "string"}}
 
+_VALUE: Final[JsonSchema] = {
+    "anyOf": [{"type": ["string", "integer", "boolean"]}, {"type": "array", "items": {"type": "string"}}]
+}
+_VALUES: Final[JsonSchema] = {"type": "object", "additionalProperties": _VALUE}
+
 _SPELLED: Final[dict[tuple[type[msgspec.Struct], str], JsonSchema]] = {
     (Provider, "headers"): _TEXTS,
     (Provider, "base_url"): {"type": ["string", "null"], "pattern": _ADDRESS},
     (Provider, "proxy"): {"type": ["string", "null"], "pattern": _ADDRESS},
     (Provider, "credential"): {"type": ["string", "null"], "pattern": _REFERENCE},
+    (Parameter, "default"): {"anyOf": [*_VALUE["anyOf"], {"type": "null"}]},
+    (Step, "arguments"): _VALUES,
+    (Step, "expect"): _VALUES,
     **policy_schema.SPELLED,
 }
 """Members whose spelling is not that of their type."""
@@ -173,7 +185,7 @@ def _without_none(written: JsonSchema) -> JsonSchema:
 @cache
 def _attribute_docs() -> dict[str, dict[str, str]]:
     """The string after each annotated member of each class."""
-    return {**_docs_in(model), **_docs_in(policy), **_docs_in(budget), **_docs_in(provider)}
+    return {**_docs_in(model), **_docs_in(policy), **_docs_in(budget), **_docs_in(provider), **_docs_in(tool)}
 
 
 def _docs_in(module: types.ModuleType) -> dict[str, dict[str, str]]:

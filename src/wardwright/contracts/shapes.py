@@ -347,7 +347,7 @@ def _wants(name: str, type_: inspect.Type) -> str:
         case inspect.StrType() if word == "decimal":
             return f"add `{name}: 0.25`"
         case inspect.LiteralType():
-            return f"add `{name}: {inner.values[0]}`"
+            return f"add `{name}: …`: {either([str(value) for value in inner.values])}"
         case inspect.VarTupleType():
             return f"add `{name}: [ … ]`"
         case _:

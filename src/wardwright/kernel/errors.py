@@ -120,6 +120,13 @@ CODES: Final[dict[str, Code]] = {
     "upstream_rejected": Code(_UPSTREAM, 400, _INVALID, "the upstream refused the request as malformed"),
     "upstream_stream_broken": Code(_UPSTREAM, 502, _SERVER, "the upstream's stream ended before its answer did"),
     "upstream_unavailable": Code(_UPSTREAM, 503, _SERVER, "every target is cooling down after failures"),
+    # tools
+    "tool_not_found": Code(_CALLER, 404, _INVALID, "no tool has this name"),
+    "tool_arguments": Code(_CALLER, 400, _INVALID, "an argument of the tool is missing, unknown or of the wrong type"),
+    "scope_denied": Code(_POLICY, 403, _PERMISSION, "a path, host or program outside the scope of this call"),
+    "sandbox_unavailable": Code(_US, 503, _SERVER, "the mode requires a sandbox, and this machine has none"),
+    "tool_failed": Code(_UPSTREAM, 502, _SERVER, "the tool could not do what it was asked"),
+    "tool_timeout": Code(_UPSTREAM, 504, _SERVER, "the tool did not end within its time"),
     # ourselves
     "overloaded": Code(_US, 503, _SERVER, "a bounded queue of the gateway is full"),
     "journal_unavailable": Code(_US, 503, _SERVER, "the journal cannot be written, and calls without it are refused"),

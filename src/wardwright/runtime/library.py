@@ -14,6 +14,8 @@ from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import ContractErrors
+from wardwright.contracts.tool import ToolContract
+from wardwright.contracts.tool_check import check_tools
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.runtime.settings import FILES
 
@@ -31,6 +33,8 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
     """Those that may serve."""
     policies: dict[str, Located[PolicyContract]]
     providers: dict[str, Located[Provider]]
+    tools: dict[str, Located[ToolContract]]
+    """All that could be read; what is wrong between them keeps no model from serving."""
     unread: frozenset[str]
     """Files that were refused: what they held before goes on serving."""
     warnings: tuple[WardwrightError, ...]
@@ -74,11 +78,12 @@ def read(paths: Iterable[Path]) -> Library:
     gathered = gather(documents)
     verdict = check(gathered.models, gathered.providers, gathered.policies, complete=not unread)
     return Library(
-        errors=(*errors, *gathered.errors, *verdict.errors),
+        errors=(*errors, *gathered.errors, *verdict.errors, *check_tools(gathered.tools)),
         files=files,
         models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
         policies=gathered.policies,
         providers=gathered.providers,
+        tools=gathered.tools,
         unread=frozenset(unread | {gathered.models[name].file for name in verdict.refused}),
         warnings=verdict.warnings,
     )

@@ -299,10 +299,10 @@ def test_targets_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("name: m", "a document says its `kind` first", "`model`, `policy` or `provider`"),
+        ("name: m", "a document says its `kind` first", "`model`, `policy`, `provider` or `tool`"),
         (
             "kind: modle",
-            "`kind` is `model`, `policy` or `provider`; here stands the text `modle`",
+            "`kind` is `model`, `policy`, `provider` or `tool`; here stands the text `modle`",
             "did you mean `model`?",
         ),
         ("kind: [model]", "here stands a list", None),

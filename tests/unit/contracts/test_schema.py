@@ -118,6 +118,24 @@ def test_provider_slips_do_not_validate(change: dict[str, object]) -> None:
     assert not validator("provider").is_valid({**good, **change})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"effect": "write"},
+        {"implements": None, "steps": None},
+        {"scope": {"reads": []}},
+        {"retry": {"attempts_max": 0}},
+        {"steps": [{"tool": "a", "arguments": {"b": 0.5}}]},
+        {"parameters": [{"name": "A", "type": "text"}]},
+    ],
+)
+def test_tool_slips_do_not_validate(change: dict[str, object]) -> None:
+    good = {"kind": "tool", "name": "git.status", "effect": "read", "implements": "git.status", "cache": {"ttl_s": 5}}
+
+    assert validator("tool").is_valid(good)
+    assert not validator("tool").is_valid({**good, **change})
+
+
 def test_descriptions_are_the_words_of_the_types() -> None:
     made = schema("model")
     target = made["$defs"]["Target"]
