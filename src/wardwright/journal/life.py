@@ -1,8 +1,11 @@
 """A governed call's life in the journal: opened, then closed; or lost.
 
-`call.opened` is written before anything that cannot be taken back, `call.closed` is the receipt, and on start the
-writer records `call.lost` for every opened call that was never closed. A call that does nothing irrevocable before it
-closes needs no `call.opened`.
+`….opened` is written before anything that cannot be taken back, `….closed` is the receipt, and on start the writer
+records `….lost` for every opened call that was never closed. A call that does nothing irrevocable before it closes
+needs no `….opened`.
+
+Calls of models and calls of tools live alike: `call.…` and `tool.…`. Which of the two a receipt is of is told by how its
+id begins.
 """
 
 from __future__ import annotations
@@ -18,14 +21,26 @@ from wardwright.kernel.errors import WardwrightError
 OPENED: Final = "call.opened"
 CLOSED: Final = "call.closed"
 LOST: Final = "call.lost"
-KINDS: Final = frozenset((OPENED, CLOSED, LOST))
+
+TOOL_OPENED: Final = "tool.opened"
+TOOL_CLOSED: Final = "tool.closed"
+TOOL_LOST: Final = "tool.lost"
+
+RECEIPT_PREFIX: Final = "rcp"
+"""How ids of receipts begin."""
+TOOL_RECEIPT_PREFIX: Final = "rct"
+"""The same for calls of tools."""
+
+OPENINGS: Final = frozenset((OPENED, TOOL_OPENED))
+ENDS: Final = frozenset((CLOSED, LOST, TOOL_CLOSED, TOOL_LOST))
+KINDS: Final = OPENINGS | ENDS
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
-    """The `data` of a `call.lost`: the writer ended while the call was under way."""
+    """The `data` of a `….lost`: the writer ended while the call was under way."""
 
     opened: str
-    """The id of its `call.opened` record."""
+    """The id of its `….opened` record."""
     receipt: str
 
 
@@ -62,7 +77,7 @@ class OpenCalls:
 
     def saw(self, kind: str, receipt: str, id: str) -> None:
         """One record of a call's life."""
-        if kind == OPENED:
+        if kind in OPENINGS:
             self._opened[receipt] = id
         else:
             self._opened.pop(receipt, None)
@@ -82,7 +97,7 @@ class OpenCalls:
 def lost(call: OpenCall, at: int) -> Entry:
     """The entry that ends a call whose writer ended first."""
     return Entry(
-        LOST,
+        TOOL_LOST if call.receipt.startswith(TOOL_RECEIPT_PREFIX) else LOST,
         Lost(opened=call.opened, receipt=call.receipt),
         at=at,
         actor="journal",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wardwright.journal.entry import Record
-from wardwright.journal.life import CLOSED, LOST, OPENED, receipt_of
+from wardwright.journal.life import ENDS, LOST, OPENED, receipt_of
 from wardwright.journal.record import read
 from wardwright.journal.rows import Column, RowOf
 from wardwright.journal.store import START, ChainKey, Cursor, Line, Reader
@@ -189,7 +189,7 @@ class _Walk:
             self.count += 1
             if receipt is None:
                 continue
-            if record.kind in (CLOSED, LOST):
+            if record.kind in ENDS:
                 self._end(record, line.segment)
             yield receipt, source.id, line.segment, line.offset, len(line.text)
         if last is not None:
