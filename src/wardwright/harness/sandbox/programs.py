@@ -165,15 +165,11 @@ class Programs:
         return landlock.plan(rules, self._posture.landlock_abi).told()
 
     def _environment(self, command: Command, private: str) -> dict[str, str]:
-        ours = {name: os.environ[name] for name in self._scope.environment if name in os.environ}
-        every = {
-            "PATH": PATH,
-            "LANG": "C.UTF-8",
-            "HOME": private,
-            "TMPDIR": private,
-            **ours,
-            **dict(command.environment),
-        }
+        every = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": private, "TMPDIR": private}
+        if self._walls != "none":
+            every["GIT_CONFIG_NOSYSTEM"] = "1"  # git gives up where that file is there and may not be read
+        every |= {name: os.environ[name] for name in self._scope.environment if name in os.environ}
+        every |= dict(command.environment)
         for name, value in every.items():
             if not name or "=" in name or "\0" in name or "\0" in value:
                 raise WardwrightError("tool_failed", f"{name!r} cannot be the name of a variable")
