@@ -111,6 +111,19 @@ def test_a_shell_that_the_scope_names_is_held_like_any_program(
     assert here.state() == here.before
 
 
+def test_a_scope_that_is_the_machine_itself_is_read_by_hands_and_runs_nothing(here: World, posture: Posture) -> None:
+    hands = LocalHands(Scope(read=("/proc",), programs=("true",)), posture, "both")
+    command = Command(argv=("true",), cwd="/", output_bytes_max=100, timeout_s=TIMEOUT_S)
+
+    async def play() -> None:
+        assert (await hands.read("/proc/version", bytes_max=1000)).data
+        with pytest.raises(WardwrightError) as refused:
+            await hands.run(command)
+        assert refused.value.code == "scope_denied"
+
+    asyncio.run(play())
+
+
 HOSTILE: Final = """#!/bin/sh
 touch ran
 cat {outside}/secret >> stolen 2>/dev/null

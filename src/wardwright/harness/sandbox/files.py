@@ -32,7 +32,10 @@ def read(folders: Folders, path: str, *, offset: int, bytes_max: int) -> Content
         while held < bytes_max and (part := os.pread(descriptor, bytes_max - held, offset + held)):
             parts.append(part)
             held += len(part)
-        return Content(data=b"".join(parts), size=size, truncated=offset + held < size)
+        end = offset + held
+        # the files of /proc have a size of 0 and go on nevertheless
+        more = end < size or (held == bytes_max and os.pread(descriptor, 1, end) != b"")
+        return Content(data=b"".join(parts), size=max(size, end) if held else size, truncated=more)
 
 
 def listed(folders: Folders, path: str, *, items_max: int) -> Listing:

@@ -33,7 +33,7 @@ class LocalHands(Hands):
         limits: Limits = LIMITS,
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        """Raises `scope_denied` for a scope that cannot be held."""
+        """Raises `scope_denied` for a scope with a path that is not absolute, or that was made to lead elsewhere."""
         self.scope = scope
         self.walls: Final = walls
         """What stands around a program of these hands."""
@@ -86,7 +86,7 @@ class SandboxedHands(LocalHands):
 def hands(scope: Scope, posture: Posture, requirement: Requirement, *, limits: Limits = LIMITS) -> LocalHands:
     """The best hands that this machine has, as good as is required.
 
-    Raises `sandbox_unavailable`, and `scope_denied` for a scope that cannot be held.
+    Raises `sandbox_unavailable`, and `scope_denied` for a scope that is none.
     """
     posture.require(requirement)
     if posture.walls == "both":

@@ -68,18 +68,17 @@ class Programs:
     """Runs the programs of one scope."""
 
     def __init__(self, scope: Scope, folders: Folders, posture: Posture, walls: Walls, limits: Limits) -> None:
-        """Raises `scope_denied` where the walls cannot hold the scope."""
         self._scope = scope
         self._folders = folders
         self._posture = posture
         self._walls = walls
         self._limits = limits
-        if walls != "none":
-            bubblewrap.refuse_unholdable(scope)
 
     async def run(self, command: Command) -> Ended:
         """Raises `scope_denied`, `tool_failed`, `tool_timeout`; `sandbox_unavailable` where the walls do not go up."""
         program = self._program(command)
+        if self._walls != "none":
+            bubblewrap.refuse_unholdable(self._scope)
         async with asyncio.TaskGroup() as group:
             outcome = await self._outcome(command, program, group)
         if isinstance(outcome, WardwrightError):  # raised here, since a group would wrap it
@@ -89,7 +88,7 @@ class Programs:
     async def _outcome(self, command: Command, program: str, group: asyncio.TaskGroup) -> Ended | WardwrightError:
         try:
             with ExitStack() as held:
-                folder = held.enter_context(self._folders.opened(command.cwd, os.O_RDONLY | os.O_DIRECTORY))
+                folder = self._folder(command, held)
                 run = _Run(held, command.output_bytes_max, self._scope, group)
                 instruction = self._instruction(command, program, folder, run, held)
                 argv = self._argv(program, instruction, run)
@@ -109,6 +108,14 @@ class Programs:
                 return self._told(run, command)
         except WardwrightError as error:
             return error
+
+    def _folder(self, command: Command, held: ExitStack) -> int:
+        """Where a program begins. The root, which is in no scope, stands for nowhere in particular."""
+        if command.cwd == "/":
+            folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, folder)
+            return folder
+        return held.enter_context(self._folders.opened(command.cwd, os.O_RDONLY | os.O_DIRECTORY))
 
     @property
     def _is_enclosed(self) -> bool:

@@ -135,3 +135,12 @@ def test_no_descriptor_stays_open(inside: Path) -> None:
         files.listed(folders, str(inside), items_max=9)
         assert _code(folders, inside / ".." / "outside" / "secret") == "scope_denied"
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_of_proc_that_goes_on_says_so_though_it_has_no_size() -> None:
+    folders = Folders(Scope(read=("/proc",)))
+    part = files.read(folders, "/proc/self/status", offset=0, bytes_max=10)
+    assert (len(part.data), part.truncated) == (10, True)
+    whole = files.read(folders, "/proc/self/status", offset=0, bytes_max=100_000)
+    assert len(whole.data) == whole.size > 10
+    assert not whole.truncated
