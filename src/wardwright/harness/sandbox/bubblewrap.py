@@ -100,7 +100,7 @@ def argv(layout: Layout, within: Within, program: str, *, info: int, instruction
     words += ["--ro-bind", layout.launcher, launcher]
     if not _beneath(program, (*layout.folders, *layout.runtime)):
         words += ["--ro-bind", program, program]
-    words += _binds(within)
+    words += _binds(within, (*layout.folders, *(link for link, _ in layout.links)))
     words += ["--proc", "/proc", "--perms", "0755", "--tmpfs", "/dev"]
     for device in DEVICES:
         words += ["--dev-bind", device, device]
@@ -143,18 +143,35 @@ def refuse_unholdable(scope: Scope) -> None:
             raise WardwrightError("scope_denied", "a path of the scope has a zero byte in it")
 
 
-def _binds(within: Within) -> list[str]:
-    """Wider folders first, so that narrower ones are not hidden beneath them. What lies in a folder that may be written
-    is written: rights add up, as they do for Landlock."""
-    writable = tuple(real for _, real in within.write)
-    every = [("--bind", *pair) for pair in within.write]
-    every += [("--ro-bind", *pair) for pair in within.read if not _beneath(pair[1], writable)]
+def widest(within: Within) -> Within:
+    """Without what lies in a folder that gives the same rights, or more, already.
+
+    >>> widest(Within(read=(("/a", "/a"), ("/w/x", "/w/x")), write=(("/w", "/w"), ("/a/b", "/a/b"), ("/w/y", "/w/y"))))
+    Within(read=(('/a', '/a'),), write=(('/w', '/w'), ('/a/b', '/a/b')))
+    """
+    writable = {real for _, real in within.write}
+    readable = writable | {real for _, real in within.read}
+    return Within(
+        read=tuple(pair for pair in within.read if not _lies_in(pair[1], readable) and pair[1] not in writable),
+        write=tuple(pair for pair in within.write if not _lies_in(pair[1], writable)),
+    )
+
+
+def _binds(within: Within, system: tuple[str, ...]) -> list[str]:
+    """Wider folders first, so that narrower ones are not hidden beneath them. A folder that the scope spells by way of
+    a link lies at both places, unless the link itself is there too."""
+    every = {("--bind", *pair) for pair in within.write} | {("--ro-bind", *pair) for pair in within.read}
+    bound = (*system, *(real for _, _, real in every))
     words: list[str] = []
-    for how, spelled, real in sorted(set(every), key=lambda one: (one[2].count("/"), one[2], one[1])):
+    for how, spelled, real in sorted(every, key=lambda one: (one[2].count("/"), one[2], one[1])):
         words += [how, real, real]
-        if spelled != real:
+        if not _beneath(spelled, bound):
             words += [how, real, spelled]
     return words
+
+
+def _lies_in(path: str, folders: set[str]) -> bool:
+    return _beneath(path, tuple(folders - {path}))
 
 
 def _beneath(path: str, folders: tuple[str, ...]) -> bool:

@@ -36,6 +36,8 @@ GRACE_S: Final = 1.0
 """Between SIGTERM and SIGKILL."""
 DRAIN_S_MAX: Final = 1.0
 """For what was written before the end; what still holds a pipe then has left the process group."""
+REAP_S_MAX: Final = 10.0
+"""For what was killed to be gone. A process may be stuck in the kernel, on a disk that does not answer."""
 MESSAGE_BYTES_MAX: Final = 1024
 SIGNALS_MAX: Final = 64
 
@@ -194,7 +196,7 @@ class Programs:
     def _told(self, run: _Run, command: Command) -> Ended:
         name = command.argv[0]
         if run.failure is not None:
-            raise WardwrightError("tool_failed", f"`{name}` did not start: {run.failure}")
+            raise WardwrightError("tool_failed", f"`{name}` cannot be run: {run.failure}")
         if not run.started:
             said = run.stderr.data.decode(errors="replace").strip().splitlines()[:1]
             raise WardwrightError(
@@ -209,11 +211,17 @@ class Programs:
 
 
 def within(folders: Folders) -> Within:
-    """What of a scope can be bound: what was there when the hands were made."""
+    """What of a scope can be bound: what was there when the hands were made.
+
+    What lies in a folder that gives the same rights is left out, since rights add up. So no path is looked up for a
+    wall in a folder where a program of this scope could have put something else by then.
+    """
     there = [root for root in folders.roots if root.name is None or os.path.isfile(root.real)]
-    return Within(
-        read=tuple((root.spelled, root.real) for root in there if not root.writable),
-        write=tuple((root.spelled, root.real) for root in there if root.writable),
+    return bubblewrap.widest(
+        Within(
+            read=tuple((root.spelled, root.real) for root in there if not root.writable),
+            write=tuple((root.spelled, root.real) for root in there if root.writable),
+        )
     )
 
 
@@ -320,8 +328,12 @@ class _Run:
                         async with asyncio.timeout(GRACE_S):
                             await process.wait()
                 self._signal(signal.SIGKILL)
-                await process.wait()
-                await self._namespace_over()
+                try:
+                    async with asyncio.timeout(REAP_S_MAX):
+                        await process.wait()
+                        await self._namespace_over()
+                except TimeoutError:
+                    self.failure = "it was killed, and is stuck in the kernel"
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_S_MAX):
                         await asyncio.shield(self._drained)

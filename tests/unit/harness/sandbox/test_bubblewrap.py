@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wardwright.harness.core.hands import Scope
-from wardwright.harness.sandbox.bubblewrap import Layout, Within, alone, argv, refuse_unholdable, rules
+from wardwright.harness.sandbox.bubblewrap import Layout, Within, alone, argv, refuse_unholdable, rules, widest
 from wardwright.kernel.errors import WardwrightError
 
 LAYOUT = Layout(
@@ -48,15 +48,26 @@ def test_a_program_outside_of_the_system_is_bound_alone() -> None:
 
 
 def test_a_narrower_folder_is_bound_after_a_wider_one() -> None:
-    within = Within(read=(("/a", "/a"),), write=(("/a/b/c", "/a/b/c"), ("/a/b", "/a/b")))
+    within = Within(read=(("/a", "/a"),), write=(("/a/b/c", "/a/b/c"), ("/d", "/d")))
     words = " ".join(argv(LAYOUT, within, "/usr/bin/git", info=9, instruction=11))
-    places = [words.index(part) for part in ("--ro-bind /a /a ", "--bind /a/b /a/b ", "--bind /a/b/c ")]
+    places = [words.index(part) for part in ("--ro-bind /a /a ", "--bind /a/b/c /a/b/c ")]
     assert places == sorted(places)
 
 
-def test_what_is_read_within_what_is_written_stays_writable() -> None:
-    within = Within(read=(("/a/b", "/a/b"),), write=(("/a", "/a"),))
-    assert "/a/b" not in argv(LAYOUT, within, "/usr/bin/git", info=9, instruction=11)
+def test_what_lies_in_a_folder_with_the_same_rights_is_not_bound_by_itself() -> None:
+    pairs = tuple((path, path) for path in ("/a", "/a/b", "/a/b/c"))
+    assert widest(Within(write=pairs)).write == (("/a", "/a"),)
+    assert widest(Within(read=pairs)).read == (("/a", "/a"),)
+    assert widest(Within(read=(("/a/b", "/a/b"), ("/a", "/a")), write=(("/a", "/a"),))).read == ()
+
+
+def test_a_link_that_is_there_already_is_not_bound_over() -> None:
+    within = Within(read=(("/bin/tools", "/srv/tools"), ("/srv/docs/x", "/data/x"), ("/srv/docs", "/srv/docs")))
+    words = " ".join(argv(LAYOUT, within, "/usr/bin/git", info=9, instruction=11))
+    assert "--ro-bind /srv/tools /srv/tools" in words
+    assert "--ro-bind /data/x /data/x" in words
+    assert "/bin/tools" not in words
+    assert "/srv/docs/x" not in words
 
 
 @pytest.mark.parametrize("path", ["/", "//", "/proc", "/proc/self", "/dev", "/sys/kernel", "/srv\0"])
