@@ -1,0 +1,144 @@
+"""The one way out of a sandbox: what the scope names is reached from within, by address and port, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from parts.real_hands import PYTHON, machine
+from wardwright.harness.core.hands import Command, Ended, Request, Scope
+from wardwright.harness.sandbox.hands import LocalHands
+from wardwright.harness.sandbox.posture import Posture, Walls
+from wardwright.kernel.errors import WardwrightError
+from wardwright.testing.certificates import Authority
+
+GET: Final = """
+import sys, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())
+except OSError as error:
+    print("refused:", error)
+"""
+CONNECT: Final = """
+import os, socket, sys, urllib.parse
+door = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+with socket.create_connection((door.hostname, door.port), timeout=10) as connection:
+    connection.sendall(f"CONNECT {sys.argv[1]} HTTP/1.1\\r\\n\\r\\n".encode())
+    answer = connection.recv(1000)
+    print(answer.split(b"\\r\\n")[0].decode())
+    if b" 200 " in answer:
+        connection.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+        connection.shutdown(socket.SHUT_WR)
+        print(b"".join(iter(lambda: connection.recv(1000), b"")).decode())
+"""
+DIRECT: Final = """
+import socket, sys
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
+    print("reached")
+except OSError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.fixture(scope="module")
+def posture() -> Posture:
+    return machine()
+
+
+@asynccontextmanager
+async def _server(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        host = [line for line in head.split(b"\r\n") if line.lower().startswith(b"host:")]
+        body = b"hello " + b"".join(host)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def _run(posture: Posture, walls: Walls, folder: Path, hosts: tuple[str, ...], code: str, said: str) -> Ended:
+    scope = Scope(read=(str(folder),), programs=(PYTHON,), hosts=hosts)
+    argv = (PYTHON, "-I", "-c", code, said)
+    command = Command(argv=argv, cwd=str(folder), output_bytes_max=10_000, timeout_s=30)
+    return await LocalHands(scope, posture, walls).run(command)
+
+
+@pytest.mark.parametrize("walls", ["both", "landlock"])
+def test_a_program_reaches_the_host_that_its_scope_names(posture: Posture, walls: Walls, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with _server() as port:
+            here = f"127.0.0.1:{port}"
+            ended = await _run(posture, walls, tmp_path, (here,), GET, f"http://{here}/")
+            assert ended.stdout.decode().strip() == f"hello Host: {here}", ended.stderr
+            tunnel = await _run(posture, walls, tmp_path, (here,), CONNECT, here)
+            assert tunnel.stdout.startswith(b"HTTP/1.1 200 "), tunnel
+            assert b"hello " in tunnel.stdout
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("walls", ["both", "landlock"])
+def test_a_host_or_port_that_the_scope_does_not_name_is_refused_by_the_door(
+    posture: Posture, walls: Walls, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with _server() as port:
+            for hosts in (("127.0.0.1:1",), ("example.com:*",), ("*.example.com:*",)):
+                ended = await _run(posture, walls, tmp_path, hosts, CONNECT, f"127.0.0.1:{port}")
+                assert ended.stdout.startswith(b"HTTP/1.1 403 "), ended
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("walls", ["both", "landlock"])
+def test_beside_the_door_there_is_no_way(posture: Posture, walls: Walls, tmp_path: Path) -> None:
+    """Not even to what the scope names: programs that go round the door are stopped by both walls."""
+
+    async def play() -> None:
+        async with _server() as port:
+            ended = await _run(posture, walls, tmp_path, (f"127.0.0.1:{port}",), DIRECT, str(port))
+            assert ended.stdout.startswith(b"refused:"), ended
+
+    asyncio.run(play())
+
+
+def test_a_name_is_pinned_and_still_shown_to_the_server_and_its_certificate(posture: Posture, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trust = ssl.create_default_context(cafile=str(authority.bundle))
+
+    async def play(host: str) -> bytes:
+        async with _server(authority.server_context("localhost")) as port:
+            scope = Scope(hosts=(f"{host}:{port}",))
+            hands = LocalHands(scope, posture, "none", trust=trust)
+            request = Request(method="GET", url=f"https://{host}:{port}/", body_bytes_max=1000, timeout_s=10)
+            answer = await hands.exchange(request)
+            assert answer.body.lower() == f"hello host: {host}:{port}".encode()
+            return answer.body
+
+    assert asyncio.run(play("localhost"))
+    with pytest.raises(WardwrightError) as refused:
+        asyncio.run(play("127.0.0.1"))
+    assert refused.value.code == "tool_failed"
+
+
+def test_nothing_is_left_of_the_door_when_the_run_is_over(posture: Posture, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with _server() as port:
+            here = f"127.0.0.1:{port}"
+            await _run(posture, "both", tmp_path, (here,), GET, f"http://{here}/")
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(play())
