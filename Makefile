@@ -67,12 +67,8 @@ bench-peers: $(VENV)/test.stamp ## the same loads through other gateways too
 
 # A test that tries two million things is not stuck after the three minutes that an ordinary run allows.
 nightly: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## the long runs: deep fuzzing, kill loops, every benchmark
-<<<<<<< HEAD
-	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest -o faulthandler_timeout=20000 $(TESTS)
-=======
 	@scripts/debian-packages bubblewrap:bwrap
-	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest $(TESTS)
->>>>>>> sandbox
+	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest -o faulthandler_timeout=20000 $(TESTS)
 	@$(MAKE) bench-peers BENCH_OPTIONS=--full
 
 #: Release

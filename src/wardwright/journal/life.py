@@ -4,8 +4,8 @@
 records `….lost` for every opened call that was never closed. A call that does nothing irrevocable before it closes
 needs no `….opened`.
 
-Calls of models and calls of tools live alike: `call.…` and `tool.…`. Which of the two a receipt is of is told by how its
-id begins.
+Calls of models and calls of tools live alike: `call.…` and `tool.…`. How the id of a receipt begins tells which of the
+two it is of.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ TOOL_RECEIPT_PREFIX: Final = "rct"
 """The same for calls of tools."""
 
 OPENINGS: Final = frozenset((OPENED, TOOL_OPENED))
-ENDS: Final = frozenset((CLOSED, LOST, TOOL_CLOSED, TOOL_LOST))
+LOSSES: Final = frozenset((LOST, TOOL_LOST))
+ENDS: Final = frozenset((CLOSED, TOOL_CLOSED)) | LOSSES
 KINDS: Final = OPENINGS | ENDS
 
 

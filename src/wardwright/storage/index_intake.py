@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from wardwright.journal.entry import Record
-from wardwright.journal.life import ENDS, LOST, OPENED, receipt_of
+from wardwright.journal.life import ENDS, LOSSES, OPENINGS, receipt_of
 from wardwright.journal.record import read
 from wardwright.journal.rows import Column, RowOf
 from wardwright.journal.store import START, ChainKey, Cursor, Line, Reader
@@ -93,7 +93,7 @@ class Intake:
     def ended(self, source: _Source, record: Record, segment: int) -> tuple[str | int | None, ...] | None:
         """The values of an ended call's row, with the segment whose retirement takes the row along."""
         opened = None
-        if record.kind == LOST:
+        if record.kind in LOSSES:
             opened, segment = self._opened(source, record, segment)
             if opened is None:
                 return None
@@ -108,7 +108,7 @@ class Intake:
         for at, offset, size in places:
             line = self._reader.line_at(source.key, Cursor(at, offset), size)
             opened = None if line is None else read(line)
-            if opened is not None and opened.kind == OPENED:
+            if opened is not None and opened.kind in OPENINGS:
                 return opened, at
         return None, segment
 
