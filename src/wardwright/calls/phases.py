@@ -13,7 +13,7 @@ from typing import Final
 from wardwright.contracts.policy import ActionName
 from wardwright.policy.phases import Field, Phase
 
-_CALLER: Final = (
+CALLER: Final = (
     Field("caller.tenant", "text", "The tenant, from the credential alone."),
     Field("caller.application", "text", "The application or team on whose account the call runs."),
     Field("caller.agent", "text", "The agent that consumes the answer."),
@@ -102,28 +102,28 @@ _AGAIN: Final[frozenset[ActionName]] = frozenset({"retry", "retry_with_reminder"
 REQUEST: Final = Phase(
     name="request",
     doc="What the caller asks, before a route is chosen.",
-    fields=_CALLER + _REQUEST + _TEXTS,
+    fields=CALLER + _REQUEST + _TEXTS,
     actions=_SPEAKS | _ENDS | {"transform", "inject_reminder", "restrict_routes", "switch_model"},
     budgets="before",
 )
 ROUTE: Final = Phase(
     name="route",
     doc="Which targets would be tried, before the first is.",
-    fields=_CALLER + _REQUEST + _ROUTE,
+    fields=CALLER + _REQUEST + _ROUTE,
     actions=_SPEAKS | _ENDS | {"restrict_routes"},
     budgets="before",
 )
 STREAM: Final = Phase(
     name="stream",
     doc="The answer while it is written.",
-    fields=_CALLER + _REQUEST + _ATTEMPT,
+    fields=CALLER + _REQUEST + _ATTEMPT,
     actions=_SPEAKS | _AGAIN | {"block", "rewrite", "drop"},
     channels=("text", "reasoning", "tool_arguments"),
 )
 OUTPUT: Final = Phase(
     name="output",
     doc="The whole answer of an attempt, before its end is told.",
-    fields=_CALLER + _REQUEST + _ATTEMPT + _OUTPUT,
+    fields=CALLER + _REQUEST + _ATTEMPT + _OUTPUT,
     actions=_SPEAKS | _AGAIN | {"block"},
     channels=("text", "reasoning", "tool_arguments"),
     whole=True,
@@ -131,7 +131,7 @@ OUTPUT: Final = Phase(
 RECEIPT: Final = Phase(
     name="receipt",
     doc="What happened, when it can no longer be changed.",
-    fields=_CALLER + _REQUEST + _RECEIPT,
+    fields=CALLER + _REQUEST + _RECEIPT,
     actions=_SPEAKS,
     budgets="after",
 )

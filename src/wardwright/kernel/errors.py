@@ -124,8 +124,11 @@ CODES: Final[dict[str, Code]] = {
     "tool_not_found": Code(_CALLER, 404, _INVALID, "no tool has this name"),
     "tool_arguments": Code(_CALLER, 400, _INVALID, "an argument of the tool is missing, unknown or of the wrong type"),
     "scope_denied": Code(_POLICY, 403, _PERMISSION, "a path, host or program outside the scope of this call"),
+    "obligation_unmet": Code(_POLICY, 403, _PERMISSION, "the house, or a rule, demands something to be shown first"),
     "sandbox_unavailable": Code(_US, 503, _SERVER, "the mode requires a sandbox, and this machine has none"),
     "tool_failed": Code(_UPSTREAM, 502, _SERVER, "the tool could not do what it was asked"),
+    "tool_cancelled": Code(_CALLER, 499, _INVALID, "the caller gave up before the tool ended"),
+    "tool_unavailable": Code(_UPSTREAM, 503, _SERVER, "the tool rests after failures"),
     "tool_timeout": Code(_UPSTREAM, 504, _SERVER, "the tool did not end within its time"),
     # ourselves
     "overloaded": Code(_US, 503, _SERVER, "a bounded queue of the gateway is full"),

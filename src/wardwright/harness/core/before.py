@@ -12,30 +12,30 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 
-class Absent(msgspec.Struct, frozen=True, kw_only=True, tag="absent"):
+class Absent(msgspec.Struct, frozen=True, kw_only=True, tag_field="content", tag="absent"):
     """Nothing stood there."""
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True, tag="file"):
+class File(msgspec.Struct, frozen=True, kw_only=True, tag_field="content", tag="file"):
     """A regular file stood there."""
 
     digest: str
     """As the `Keep` names contents."""
-    size: int
     mode: int
     """Permissions alone."""
+    size: int
 
 
 State: TypeAlias = Absent | File
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One path, before a call and after it."""
+    """One path, before a call and after it. Members in alphabetical order: it is put into receipts."""
 
-    path: str
-    before: State
     after: State | None = None
     """None until the call has written: then nothing can be told of what came later."""
+    before: State
+    path: str
 
 
 class Keep(Protocol):

@@ -18,21 +18,22 @@ WriteHow: TypeAlias = Literal["create", "replace", "append"]
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call of a tool may touch. Nothing is within reach that does not stand here."""
+    """What one call of a tool may touch. Nothing is within reach that does not stand here.
+    Members in alphabetical order: it is put into receipts."""
 
+    environment: tuple[str, ...] = ()
+    """Variables that programs see of ours; everything else is hidden from them."""
+    hosts: tuple[str, ...] = ()
+    """`host:port`, where `*` is any port, and a host that begins with `*.` is any name beneath it. A host that is
+    written out may lie at a private address; a name beneath `*.` may not."""
+    programs: tuple[str, ...] = ()
+    """Names that are looked up on PATH, or absolute paths."""
+    public_hosts: tuple[str, ...] = ()
+    """The same, at addresses of the public internet alone: what the caller chose, and not the contract."""
     read: tuple[str, ...] = ()
     """Absolute folders and files, each with all beneath it."""
     write: tuple[str, ...] = ()
     """The same; what may be written may be read."""
-    hosts: tuple[str, ...] = ()
-    """`host:port`, where `*` is any port, and a host that begins with `*.` is any name beneath it. A host that is
-    written out may lie at a private address; a name beneath `*.` may not."""
-    public_hosts: tuple[str, ...] = ()
-    """The same, at addresses of the public internet alone: what the caller chose, and not the contract."""
-    programs: tuple[str, ...] = ()
-    """Names that are looked up on PATH, or absolute paths."""
-    environment: tuple[str, ...] = ()
-    """Variables that programs see of ours; everything else is hidden from them."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

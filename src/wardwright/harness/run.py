@@ -1,0 +1,406 @@
+"""One call of a tool on its way: what is known of it, and what its receipt will say.
+
+Rule 1: nothing is decided twice: rules are asked once before and once after.
+Rule 2: whatever way it ends, `closed` makes its receipt of what is known by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from wardwright.calls.memory import Memory, call_events
+from wardwright.calls.receipt import Sourced, said
+from wardwright.contracts.house import HouseContract, Power
+from wardwright.contracts.tool import EFFECTS
+from wardwright.harness.call import Call, Reaching, Surroundings
+from wardwright.harness.core import facts
+from wardwright.harness.core import receipt as tr
+from wardwright.harness.core.before import Snapshot
+from wardwright.harness.core.hands import Scope
+from wardwright.harness.core.houses import Obligation
+from wardwright.harness.core.modes import DEMANDS, Demands, Requirement
+from wardwright.harness.core.rules import Rules, Rulings
+from wardwright.harness.core.scope import scope_of
+from wardwright.harness.core.shelf import Served, Shelf
+from wardwright.harness.core.tool import Context, decoded
+from wardwright.journal.entry import Entry
+from wardwright.kernel import canonical
+from wardwright.kernel.detectors.table import DETECTORS_VERSION
+from wardwright.kernel.errors import CODES, WardwrightError
+from wardwright.kernel.ids import LUCK_BITS, mint
+from wardwright.limits.history import History
+from wardwright.limits.observed import Key, key_of
+from wardwright.limits.patterns import Patterns
+from wardwright.limits.prediction import Prediction
+from wardwright.limits.shapes import shape_of
+from wardwright.policy.decision import Decision
+
+DEPTH_MAX: Final = 8
+"""Tools within tools."""
+
+FORETOLD_PPM: Final = 500_000
+"""Where a call with an effect may be less likely to succeed than this, the sovereign mode asks a person."""
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """What calls are judged by and learn from."""
+
+    history: History
+    houses: Mapping[str, HouseContract]
+    patterns: Patterns
+    rules: Callable[[str], Rules | None]
+    """Those over calls in a house, by its name."""
+    shelf: Shelf
+
+
+class Run:
+    """One call on its way."""
+
+    def __init__(self, around: Surroundings, here: Installation, call: Call) -> None:
+        self.call = call
+        self.demands: Demands = DEMANDS[call.mode]
+        self.started_us = around.clock.now_us()
+        self.receipt = mint(tr.PREFIX, self.started_us, around.luck.bits(LUCK_BITS))
+        self.tenant = call.caller.tenant.value
+        self.answer_key: tuple[object, ...] | None = None
+        self.approval: str | None = call.approval
+        self.arguments: msgspec.Struct | None = None
+        self.attempts: list[tr.Try] = []
+        self.cached_from: str | None = None
+        self.hands: Reaching | None = None
+        self.intent: Entry | None = None
+        self.obligations: tuple[Obligation, ...] = ()
+        self.prediction: Prediction | None = None
+        self.ran = False
+        """Something may have been done."""
+        self.same = ""
+        """The keyed digest of tool and arguments: what an approval is for."""
+        self.scope: Scope | None = None
+        self.served: Served | None = None
+        self.shape = ""
+        self.snapshots: tuple[Snapshot, ...] = ()
+        self.undoes: str | None = None
+        self._around = around
+        self._began_ns = around.clock.monotonic_ns()
+        self._decided_ns = 0
+        self._given: dict[str, object] = {}
+        self._rules: Rules | None = None
+        self._rulings = Rulings(None, None)
+        self._sealed_arguments = ""
+        self._here = here
+
+    # -- what it is ----------------------------------------------------------------------------------------------------
+
+    def identify(self) -> None:
+        """Raises `tool_not_found`, `tool_arguments`."""
+        if self.call.depth > DEPTH_MAX:
+            raise failure("tool_arguments", f"tools within tools stand deeper than {DEPTH_MAX}")
+        self.served = self._here.shelf.get(self.call.tool)
+        self.arguments = decoded(self.served.arguments, self.call.arguments)
+        self._given = msgspec.to_builtins(self.arguments)
+        self.scope = scope_of(self.served.contract, self.arguments)
+        self._know()
+
+    def undoing(self, receipt: tr.ToolReceipt) -> None:
+        """Raises `tool_not_found`, `tool_failed`."""
+        self.served = self._here.shelf.get(self.call.tool)
+        self._given = {"receipt": receipt.receipt}
+        self.scope = Scope(write=tuple(one.path for one in receipt.snapshots))
+        self._know()
+        if not receipt.snapshots:
+            message = f"`{receipt.receipt}` kept nothing that could be put back"
+            raise failure("tool_failed", message, f"its reversal is {receipt.reversal}")
+
+    def _know(self) -> None:
+        assert self.served is not None
+        encoded = canonical.encode(self._given)
+        self.shape = shape_of(self._given)
+        self._sealed_arguments = self._around.seal(self.tenant, encoded)
+        self.same = self._around.seal(self.tenant, self.served.digest.encode() + b"\n" + encoded)
+        self._rules = self._here.rules(self.call.house)
+        memory = None
+        if self._rules is not None and self._rules.looks_back:
+            caller = self.call.caller
+            events = call_events(
+                self.receipt,
+                caller,
+                self._rules.policy,
+                model=self.served.name,
+                conversation=said(caller.session) or "",
+                source="none" if caller.session is None else "header",
+                step=0,
+                turn=0,
+            )
+            tenant = self.tenant
+            memory = Memory(
+                self._here.history,
+                self._rules.policy,
+                events,
+                lambda text: self._around.seal(tenant, text.encode()),
+            )
+        self._rulings = Rulings(self._rules, memory)
+
+    def foretell(self) -> None:
+        if self.demands.predicts or (self._rules is not None and self._rules.reads("prediction.")):
+            self.prediction = self._here.patterns.predict(self.key, self.started_us)
+
+    @property
+    def key(self) -> Key:
+        assert self.served is not None
+        return key_of(
+            self.tenant, kind="tool", name=self.served.name, shape=self.shape, house=self.call.house, target=self.target
+        )
+
+    @property
+    def target(self) -> str:
+        """What it works on, as far as its health is concerned."""
+        return target_of(self.scope)
+
+    def given(self) -> dict[str, object]:
+        return self._given
+
+    def step(self, tool: str, arguments: Mapping[str, object], *, degraded_from: str | None = None) -> Call:
+        """A call within this one."""
+        return msgspec.structs.replace(
+            self.call,
+            arguments=arguments,
+            caller=self.call.caller
+            if self.call.caller.run is not None
+            else msgspec.structs.replace(self.call.caller, run=Sourced("trusted_auth", self.receipt)),
+            degraded_from=degraded_from,
+            depth=self.call.depth + 1,
+            parent=self.receipt,
+            tool=tool,
+        )
+
+    # -- whether it may ------------------------------------------------------------------------------------------------
+
+    def decide_before(self) -> Decision:
+        return self._rulings.decide(
+            "tool.before", facts.before(self._asked(), self._rulings.wants("tool.before")), self.started_us
+        )
+
+    def decide_after(self, result: bytes) -> Decision:
+        gave = facts.Gave(
+            attempts=len(self.attempts),
+            cached=self.cached_from is not None,
+            error=None,
+            result=result,
+            status="completed",
+            took_us=self._took_us(),
+        )
+        return self._rulings.decide(
+            "tool.after",
+            facts.after(self._asked(), gave, self._rulings.wants("tool.after")),
+            self._around.clock.now_us(),
+        )
+
+    def mode_wants(self) -> tuple[str, str] | None:
+        """Why the mode wants a person's approval, as the name of a rule and a message; None: it does not."""
+        assert self.served is not None
+        contract = self.served.contract
+        if not self.demands.asks_below_bound or contract.effect == "read":
+            return None
+        if contract.effect == "irreversible" and not self._may("decide"):
+            return "four-eyes", f"`{contract.name}` cannot be taken back: a second person decides"
+        if EFFECTS.index(contract.effect) >= EFFECTS.index("write-remote") and self.prediction is not None:
+            if self.prediction.abstained:
+                return "unforetold", f"nobody can tell yet whether `{contract.name}` succeeds"
+            if self.prediction.low_ppm < FORETOLD_PPM:
+                return "below-bound", f"`{contract.name}` may well fail"
+        return None
+
+    def _may(self, power: Power) -> bool:
+        house = self._here.houses.get(self.call.house)
+        return house is not None and power in house.powers
+
+    def refused(self, error: WardwrightError) -> tr.Status:
+        if error.code == "approval_required":
+            return "awaiting_approval"
+        return "denied" if CODES[error.code].fault == "policy" else "refused"
+
+    # -- doing it ------------------------------------------------------------------------------------------------------
+
+    def require_trust(self, trusted: frozenset[str]) -> None:
+        assert self.served is not None
+        name = self.served.contract.implements or self.served.name
+        if self.requirement == "all" and name not in trusted:
+            message = f"`{name}` would run in this process, and the mode `{self.call.mode.value}` does not allow that"
+            raise failure("sandbox_unavailable", message, "call it in another mode, or serve it by MCP")
+
+    @property
+    def requirement(self) -> Requirement:
+        assert self.served is not None
+        return self.demands.requirement(self.served.contract.effect)
+
+    def reach(self) -> None:
+        """Raises `scope_denied`, `sandbox_unavailable`."""
+        assert self.scope is not None
+        self.hands = self._around.hands(self.scope, self.requirement)
+
+    async def attempt(self, timeout_s: float) -> object:
+        """One attempt. Raises `tool_failed`, `tool_timeout` and what hands raise."""
+        assert self.served is not None
+        assert self.served.function is not None
+        assert self.hands is not None
+        self.ran = True
+        if not self._decided_ns:
+            self._decided_ns = self._around.clock.monotonic_ns()
+        began_ns = self._around.clock.monotonic_ns()
+        contract = self.served.contract
+        context = Context(hands=self.hands, output_bytes_max=contract.output_bytes_max, timeout_s=timeout_s)
+        code: str | None = None
+        try:
+            result = await self.served.function.run(self.arguments, context)
+            return msgspec.to_builtins(result)
+        except WardwrightError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = "tool_cancelled"
+            raise
+        except Exception as defect:
+            code = "tool_failed"
+            self._around.report(defect)
+            raise failure("tool_failed", f"a defect of the tool `{contract.name}`; the log has its trace") from defect
+        finally:
+            took_us = (self._around.clock.monotonic_ns() - began_ns) // 1000
+            self.attempts.append(tr.Try(error=code, took_us=took_us))
+
+    def encoded(self, value: object) -> bytes:
+        """The result as JSON. Raises `tool_failed` for one that is larger than it may be."""
+        assert self.served is not None
+        data = msgspec.json.encode(value)
+        most = self.served.contract.output_bytes_max
+        if self.served.function is not None and len(data) > most:
+            raise failure("tool_failed", f"the result has {len(data):,} bytes; it may have {most:,}")
+        return data
+
+    async def key_of_answer(self) -> tuple[object, ...]:
+        """What must be equal for an answer to be given again."""
+        assert self.served is not None
+        assert self.scope is not None
+        contract = self.served.contract
+        inputs: list[str] = []
+        if contract.inputs:
+            hands = self._around.hands(self.scope, self.requirement)
+            keep = self._around.keep(self.tenant)
+            for name in contract.inputs:
+                path = self._given.get(name)
+                if isinstance(path, str):
+                    content = await hands.read(path, bytes_max=contract.output_bytes_max)
+                    inputs.append(keep.digest(content.data + str(content.size).encode()))
+        return (self.tenant, self.served.digest, self._sealed_arguments, self.scope, tuple(inputs))
+
+    def failed(self, error: WardwrightError) -> tr.Status:
+        match error.code:
+            case "tool_timeout":
+                return "timed_out"
+            case "approval_required":
+                return "awaiting_approval"
+            case _ if not self.ran or CODES[error.code].fault == "policy":
+                return self.refused(error)
+            case _:
+                return "failed"
+
+    # -- the records ---------------------------------------------------------------------------------------------------
+
+    def opened(self) -> Entry:
+        assert self.served is not None
+        assert self.scope is not None
+        data = tr.Opened(
+            arguments=self._sealed_arguments,
+            caller=self.call.caller,
+            effect=self.served.contract.effect,
+            house=self.call.house,
+            receipt=self.receipt,
+            scope=self.scope,
+            snapshots=self.snapshots,
+            started_at=self.started_us,
+            tool=self._ref(),
+        )
+        return Entry(tr.OPENED, data, at=self.started_us, actor="harness", run=said(self.call.caller.run))
+
+    def closed(self, status: tr.Status, error: WardwrightError | None, result: bytes, order: int) -> tr.ToolReceipt:
+        contract = None if self.served is None else self.served.contract
+        memory, now_us = self._rulings.memory, self._around.clock.now_us()
+        decided = self._decided_ns or self._around.clock.monotonic_ns()
+        return tr.ToolReceipt(
+            approval=self.approval,
+            arguments=self._sealed_arguments,
+            attempts=tuple(self.attempts),
+            cached_from=self.cached_from,
+            caller=self.call.caller,
+            degraded_from=self.call.degraded_from,
+            detectors=DETECTORS_VERSION if self._rules is not None and self._rules.detects else None,
+            effect="read" if contract is None else contract.effect,
+            error=None if error is None else error.code,
+            evidence=self.call.evidence,
+            history=None if memory is None else memory.settle(now_us),
+            house=self.call.house,
+            mode=self.call.mode.value,
+            obligations=self.obligations,
+            order=order,
+            parent=self.call.parent,
+            plan=self.call.plan,
+            policies=() if self._rules is None else self._rules.names,
+            policy=self._rulings.records(),
+            prediction=self.prediction,
+            receipt=self.receipt,
+            result=self._around.seal(self.tenant, result) if result else "",
+            result_bytes=len(result),
+            reversal="T0" if contract is None else contract.reversal,
+            scope=self.scope,
+            shape=self.shape,
+            snapshots=self.snapshots,
+            started_at=self.started_us,
+            status=status,
+            timings=tr.Timings(
+                decided_us=(decided - self._began_ns) // 1000,
+                ran_us=sum(one.took_us for one in self.attempts),
+                total_us=self._took_us(),
+            ),
+            tool=self._ref(),
+            undoes=self.undoes,
+            walls="none" if self.hands is None else self.hands.walls,
+        )
+
+    def _ref(self) -> tr.ToolRef:
+        if self.served is None:
+            return tr.ToolRef(digest="", name=self.call.tool[:200])
+        return tr.ToolRef(digest=self.served.digest, name=self.served.name, version=self.served.contract.version)
+
+    def _asked(self) -> facts.Asked:
+        assert self.served is not None
+        assert self.scope is not None
+        return facts.Asked(
+            arguments=self._given,
+            caller=self.call.caller,
+            contract=self.served.contract,
+            degraded=self.call.degraded_from is not None,
+            evidence=len(self.call.evidence),
+            mode=self.call.mode.value,
+            plan=self.call.plan,
+            prediction=self.prediction,
+            scope=self.scope,
+            shape=self.shape,
+            walls="none" if self.hands is None else self.hands.walls,
+        )
+
+    def _took_us(self) -> int:
+        return (self._around.clock.monotonic_ns() - self._began_ns) // 1000
+
+
+def target_of(scope: Scope | None) -> str:
+    """What a call works on, as far as its health is concerned."""
+    if scope is None:
+        return "local"
+    return next(iter((*scope.public_hosts, *scope.hosts, *scope.programs)), "local")
+
+
+def failure(code: str, message: str, hint: str | None = None) -> WardwrightError:
+    return WardwrightError(code, message, hint=hint)
