@@ -51,6 +51,7 @@ async def install(ask: Ask[bytes]) -> Installed:
     library = Library(
         errors=(),
         files=(),
+        houses=gathered.houses,
         models=gathered.models,
         policies=gathered.policies,
         providers=gathered.providers,

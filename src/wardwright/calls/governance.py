@@ -12,6 +12,7 @@ import msgspec
 
 from wardwright.calls.phases import OUTPUT, PHASES, STREAM
 from wardwright.calls.policy_facts import METADATA
+from wardwright.calls.tool_phases import TOOL_PHASES
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import switched_to
 from wardwright.contracts.policy import ActionName, PolicyContract, Retrying, RetryWithReminder, State
@@ -27,9 +28,9 @@ from wardwright.streams.rule import StreamRule
 from wardwright.streams.ruleset import RETRIES_MAX, RuleSet, problems
 
 ENFORCEABLE: Final[frozenset[tuple[str, ActionName]]] = frozenset(
-    (phase.name, action) for phase in PHASES for action in phase.actions
+    (phase.name, action) for phase in (*PHASES, *TOOL_PHASES) for action in phase.actions
 )
-"""What the gateway carries out: everything that its phases allow."""
+"""Of the gateway's own phases: everything that they allow. Rules over tools are compiled and never asked here."""
 
 WITHHELD: Final = frozenset({"output.text", "output.reasoning"})
 """Fields beside `text.*` that hold text of the conversation."""
@@ -84,7 +85,7 @@ def govern(documents: Iterable[Located[PolicyContract]]) -> Governance | None:
     found = tuple(documents)
     if not found:
         return None
-    policy = load(found, PHASES, enforceable=ENFORCEABLE)
+    policy = load(found, (*PHASES, *TOOL_PHASES), enforceable=ENFORCEABLE)
     by_name = {rule.name: rule for rule in policy.every()}
     lowered = lower(policy.searching(STREAM.name))
     errors = [*_unkept(by_name, lowered), *_endless(policy)]

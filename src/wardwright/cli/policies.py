@@ -11,6 +11,7 @@ import msgspec
 
 from wardwright.calls.governance import govern
 from wardwright.calls.phases import PHASES
+from wardwright.calls.tool_phases import TOOL_PHASES
 from wardwright.cli.coat import Told, told
 from wardwright.cli.exits import Exit
 from wardwright.cli.figures import counted
@@ -120,7 +121,7 @@ def explain(
     paths: tuple[Path, ...], name: str | None, graph: Literal["text", "svg"] | None, svg: Path | None, out: Output
 ) -> None:
     """Say what policies do, in sentences made from the compiled rules."""
-    policy = compile_policies(_chosen(paths, name), PHASES)
+    policy = compile_policies(_chosen(paths, name), (*PHASES, *TOOL_PHASES))
     said = Explained(budgets=budgets_explained(policy), rules=explained(policy))
     if svg is not None:
         svg.write_text(drawing.svg(policy))
@@ -145,7 +146,7 @@ def test(paths: tuple[Path, ...], name: str | None, junit: Path | None, out: Out
     From each example that fires, near misses are made: the same with one comparison just failing. Exit 1 when an
     example comes out otherwise than written.
     """
-    policy = compile_policies(_chosen(paths, name), PHASES)
+    policy = compile_policies(_chosen(paths, name), (*PHASES, *TOOL_PHASES))
     tested = tuple(_tested(policy))
     cases = [case for one in tested for case in one.cases]
     if junit is not None:

@@ -50,7 +50,7 @@ class ContractStored(msgspec.Struct, frozen=True, kw_only=True):
 
     by: str
     digest: str
-    kind: Literal["model", "policy", "provider", "tool"]
+    kind: Literal["house", "model", "policy", "provider", "tool"]
     label: str | None
     """The operator's own `version`."""
     name: str

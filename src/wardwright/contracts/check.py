@@ -15,6 +15,7 @@ import msgspec
 
 from wardwright.contracts.decode import Document, Located
 from wardwright.contracts.digest import aliases, leaves
+from wardwright.contracts.house import HouseContract
 from wardwright.contracts.model import (
     ROUTE_DEPTH_MAX,
     ROUTE_TARGETS_MAX,
@@ -48,6 +49,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, Located[ModelContract]]
     policies: dict[str, Located[PolicyContract]]
     providers: dict[str, Located[Provider]]
+    houses: dict[str, Located[HouseContract]]
     tools: dict[str, Located[ToolContract]]
     errors: tuple[WardwrightError, ...]
     """Second documents of one kind and name; the first of them stands in the maps."""
@@ -68,8 +70,10 @@ def gather(documents: Iterable[Document]) -> Gathered:
     models: dict[str, Located[ModelContract]] = {}
     policies: dict[str, Located[PolicyContract]] = {}
     providers: dict[str, Located[Provider]] = {}
+    houses: dict[str, Located[HouseContract]] = {}
     tools: dict[str, Located[ToolContract]] = {}
     of_kind: dict[str, Mapping[str, Document]] = {
+        "house": houses,
         "model": models,
         "policy": policies,
         "provider": providers,
@@ -91,11 +95,20 @@ def gather(documents: Iterable[Document]) -> Gathered:
                 policies[name] = document
             case Provider():
                 providers[name] = document
+            case HouseContract():
+                houses[name] = document
             case ToolContract():
                 tools[name] = document
             case _:
                 assert_never(document.value)
-    return Gathered(models=models, policies=policies, providers=providers, tools=tools, errors=tuple(in_order(errors)))
+    return Gathered(
+        errors=tuple(in_order(errors)),
+        houses=houses,
+        models=models,
+        policies=policies,
+        providers=providers,
+        tools=tools,
+    )
 
 
 def check(models: Models, providers: Providers, policies: Policies, *, complete: bool = True) -> Verdict:

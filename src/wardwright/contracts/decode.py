@@ -16,7 +16,8 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from wardwright.contracts import documents, model_rules, policy_rules, provider_rules, secrets, tool_rules
+from wardwright.contracts import documents, house_rules, model_rules, policy_rules, provider_rules, secrets, tool_rules
+from wardwright.contracts.house import HouseContract
 from wardwright.contracts.model import Canary, ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
@@ -29,7 +30,10 @@ from wardwright.kernel.errors import Place, WardwrightError
 
 T = TypeVar("T", covariant=True)
 
-KINDS: Final[dict[str, tuple[type[ModelContract | PolicyContract | Provider | ToolContract], Rules]]] = {
+Value: TypeAlias = HouseContract | ModelContract | PolicyContract | Provider | ToolContract
+
+KINDS: Final[dict[str, tuple[type[Value], Rules]]] = {
+    "house": (HouseContract, house_rules.RULES),
     "model": (ModelContract, model_rules.RULES),
     "policy": (PolicyContract, policy_rules.RULES),
     "provider": (Provider, provider_rules.RULES),
@@ -56,7 +60,13 @@ class Located(msgspec.Struct, Generic[T], frozen=True):
         return self.places.get(rest) or Place(file=self.file, path=path or None)
 
 
-Document: TypeAlias = Located[ModelContract] | Located[PolicyContract] | Located[Provider] | Located[ToolContract]
+Document: TypeAlias = (
+    Located[HouseContract]
+    | Located[ModelContract]
+    | Located[PolicyContract]
+    | Located[Provider]
+    | Located[ToolContract]
+)
 
 
 def decode(data: bytes, file: str) -> tuple[Document, ...]:

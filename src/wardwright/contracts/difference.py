@@ -13,6 +13,7 @@ from typing import Final, Literal, assert_never
 import msgspec
 
 from wardwright.contracts.digest import Contract
+from wardwright.contracts.house import HouseContract
 from wardwright.contracts.model import (
     Alloy,
     Cascade,
@@ -55,6 +56,8 @@ def diff(old: Contract, new: Contract) -> tuple[Change, ...]:
         return tuple(_members("", f"the provider `{new.name}`", old, new))
     if isinstance(old, PolicyContract) and isinstance(new, PolicyContract):
         return tuple(_policy(old, new))
+    if isinstance(old, HouseContract) and isinstance(new, HouseContract):
+        return tuple(_members("", f"the house `{new.name}`", old, new))
     if isinstance(old, ToolContract) and isinstance(new, ToolContract):
         return tuple(_tool(old, new))
     return (_changed("kind", old.kind, new.kind, f"It was a {old.kind} and is now a {new.kind}."),)

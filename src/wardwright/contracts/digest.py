@@ -15,13 +15,14 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from wardwright.contracts.house import HouseContract
 from wardwright.contracts.model import Alias, Alloy, Cascade, Dispatcher, Guard, ModelContract, Node, TargetRef
 from wardwright.contracts.policy import PolicyContract, SwitchModel
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.tool import ToolContract
 from wardwright.kernel import canonical as canonical_json
 
-Contract: TypeAlias = ModelContract | PolicyContract | Provider | ToolContract
+Contract: TypeAlias = HouseContract | ModelContract | PolicyContract | Provider | ToolContract
 
 ALWAYS: Final = frozenset({"kind", "format"})
 """Members that stand in the canonical form of a document though they equal their defaults."""
@@ -68,6 +69,8 @@ def restored(data: bytes) -> Contract:
             return msgspec.json.decode(data, type=Provider)
         case "policy":
             return msgspec.json.decode(data, type=PolicyContract)
+        case "house":
+            return msgspec.json.decode(data, type=HouseContract)
         case "tool":
             return msgspec.json.decode(data, type=ToolContract)
         case _:

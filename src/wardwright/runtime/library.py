@@ -10,6 +10,7 @@ import msgspec
 
 from wardwright.contracts.check import check, gather
 from wardwright.contracts.decode import Document, Located, decode
+from wardwright.contracts.house import HouseContract
 from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
@@ -29,6 +30,7 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
 
     errors: tuple[WardwrightError, ...]
     files: tuple[Path, ...]
+    houses: dict[str, Located[HouseContract]]
     models: dict[str, Located[ModelContract]]
     """Those that may serve."""
     policies: dict[str, Located[PolicyContract]]
@@ -83,6 +85,7 @@ def read(paths: Iterable[Path]) -> Library:
         models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
         policies=gathered.policies,
         providers=gathered.providers,
+        houses=gathered.houses,
         tools=gathered.tools,
         unread=frozenset(unread | {gathered.models[name].file for name in verdict.refused}),
         warnings=verdict.warnings,

@@ -302,7 +302,7 @@ def test_targets_are_bounded() -> None:
         ("name: m", "a document says its `kind` first", "`model`, `policy`, `provider` or `tool`"),
         (
             "kind: modle",
-            "`kind` is `model`, `policy`, `provider` or `tool`; here stands the text `modle`",
+            "`kind` is `house`, `model`, `policy`, `provider` or `tool`; here stands the text `modle`",
             "did you mean `model`?",
         ),
         ("kind: [model]", "here stands a list", None),

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from wardwright.calls.receipt import Caller, said
+from wardwright.calls.tool_phases import ARGUMENTS
 from wardwright.contracts.tool import ToolContract
 from wardwright.harness.core.hands import Scope
-from wardwright.harness.core.phases import ARGUMENTS
 from wardwright.kernel import canonical
 from wardwright.limits.prediction import Prediction
 from wardwright.policy.phases import Fact, Facts

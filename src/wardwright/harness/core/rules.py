@@ -12,22 +12,23 @@ from typing import Final
 import msgspec
 
 from wardwright.calls.memory import Memory
+from wardwright.calls.phases import PHASES
+from wardwright.calls.tool_phases import TOOL_PHASES, is_withheld
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import digest
 from wardwright.contracts.policy import ActionName, PolicyContract
-from wardwright.harness.core.phases import PHASES, is_withheld
 from wardwright.harness.core.receipt import PhaseName, Ruling
 from wardwright.policy.compiled import Policy
 from wardwright.policy.conditions import Compared, holds, key_of, leaves
 from wardwright.policy.decision import NOTHING, Decision
 from wardwright.policy.evaluate import decide
 from wardwright.policy.loading import load
-from wardwright.policy.phases import Facts, Phase
+from wardwright.policy.phases import Facts
 
 ENFORCEABLE: Final[frozenset[tuple[str, ActionName]]] = frozenset(
-    (phase.name, action) for phase in PHASES for action in phase.actions
+    (phase.name, action) for phase in (*PHASES, *TOOL_PHASES) for action in phase.actions
 )
-"""What the harness carries out: everything that its phases allow."""
+"""Of the harness's own phases: everything that they allow. Rules of the gateway's are compiled and never asked here."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,20 +53,15 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return any(name.startswith(prefix) for reads in self.policy.reads.values() for name in reads)
 
 
-def rules_of(documents: Iterable[Located[PolicyContract]], also: Iterable[Phase] = ()) -> Rules | None:
-    """What these policies say of tools; None where they say nothing.
-
-    Rules of the phases in `also` are compiled and never asked here. Raises ContractErrors.
-    """
+def rules_of(documents: Iterable[Located[PolicyContract]]) -> Rules | None:
+    """What these policies say of tools; None where they say nothing. Raises ContractErrors."""
     found = tuple(documents)
-    others = tuple(also)
-    enforceable = ENFORCEABLE | {(phase.name, action) for phase in others for action in phase.actions}
-    policy = load(found, (*PHASES, *others), enforceable=enforceable)
-    asked = [rule for phase in PHASES for rule in policy.of(phase.name)]
+    policy = load(found, (*PHASES, *TOOL_PHASES), enforceable=ENFORCEABLE)
+    asked = [rule for phase in TOOL_PHASES for rule in policy.of(phase.name)]
     if not asked:
         return None
     return Rules(
-        comparisons={phase.name: _comparisons(policy, phase.name) for phase in PHASES},
+        comparisons={phase.name: _comparisons(policy, phase.name) for phase in TOOL_PHASES},
         detects=any(leaf.test.op == "detector" for rule in asked for leaf in leaves(rule.node)),
         names=tuple(sorted((one.value.name, digest(one.value)) for one in found)),
         policy=policy,

@@ -62,7 +62,7 @@ AFTER: Final = Phase(
     actions=_SPEAKS | {"block"},
 )
 
-PHASES: Final = (BEFORE, AFTER)
+TOOL_PHASES: Final = (BEFORE, AFTER)
 """In the order of a call."""
 
 WITHHELD: Final = ("arguments.", "result.text")
