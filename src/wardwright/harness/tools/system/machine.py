@@ -231,7 +231,18 @@ INFO: Final = Tool(
         reversal="T0",
         implements="system.info",
         timeout_s=10,
-        scope=ToolScope(read=("/etc/os-release", "/proc", "/usr/lib/os-release")),
+        scope=ToolScope(
+            read=(
+                "/etc/os-release",
+                "/proc/loadavg",
+                "/proc/meminfo",
+                "/proc/stat",
+                "/proc/sys/kernel/hostname",
+                "/proc/sys/kernel/osrelease",
+                "/proc/uptime",
+                "/usr/lib/os-release",
+            )
+        ),
     ),
     arguments=InfoArguments,
     result=Info,
