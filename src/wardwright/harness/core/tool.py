@@ -158,7 +158,7 @@ def _refusal(message: str, path: str | None = None, hint: str | None = None) -> 
 
 def _wanted(cls: type[msgspec.Struct], name: str) -> str | None:
     """What an argument is, in the words of its type."""
-    doc = attribute_docs(cls).get(name)
+    doc = schema(cls)["properties"].get(name, {}).get("description")
     return f"`{name}`: {doc}" if doc else None
 
 
