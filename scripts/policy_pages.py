@@ -7,6 +7,7 @@ from typing import Final, assert_never
 import msgspec
 
 from wardwright.calls.phases import PHASES
+from wardwright.calls.tool_phases import TOOL_PHASES
 from wardwright.contracts import policy as c
 from wardwright.contracts.budget import FACTS, PREFIX
 from wardwright.kernel.docs import sentence_of
@@ -17,6 +18,8 @@ from wardwright.policy.operators import OPERATORS, Comparing
 
 _ACTIONS: Final[tuple[type[msgspec.Struct], ...]] = c.Action.__args__
 
+_EVERY: Final = (*PHASES, *TOOL_PHASES)
+
 _TYPES: Final = ("text", "texts", "integer", "decimal", "boolean")
 
 
@@ -24,10 +27,12 @@ def fields() -> str:
     """What rules may read in each phase."""
     parts: list[str] = []
     told: set[str] = set()
-    for phase in PHASES:
+    for phase in _EVERY:
+        first = phase in (PHASES[0], TOOL_PHASES[0])
+        if first:
+            told.clear()
         own = [field for field in phase.fields if field.name not in told]
         told.update(field.name for field in own)
-        first = phase is PHASES[0]
         parts.append(f"### `{phase.name}`\n\n{phase.doc}{_channels(phase.channels)}\n")
         if not own:
             continue
@@ -94,10 +99,10 @@ def _said(name: c.OperatorName) -> str:
 def actions() -> str:
     """Every action, strongest first, and where it may stand."""
     by_rank = sorted(_ACTIONS, key=lambda action: -RANKS[_word(action)])
-    head = f"\n| Action | {' | '.join(phase.name for phase in PHASES)} | Does |\n|---|{'---|' * len(PHASES)}---|\n"
+    head = f"\n| Action | {' | '.join(phase.name for phase in _EVERY)} | Does |\n|---|{'---|' * len(_EVERY)}---|\n"
     rows = []
     for action in by_rank:
-        marks = " | ".join("✓" if _word(action) in phase.actions else "" for phase in PHASES)
+        marks = " | ".join("✓" if _word(action) in phase.actions else "" for phase in _EVERY)
         rows.append(f"| `{_word(action)}` | {marks} | {sentence_of(action)} |\n")
     return head + "".join(rows)
 
