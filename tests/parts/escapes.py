@@ -362,3 +362,16 @@ def _received(socket_: socket.socket) -> bytes:
         return socket_.recv(100)
     except BlockingIOError:
         return b""
+
+
+def table() -> str:
+    """The corpus as docs/sandbox.md shows it."""
+    lines = ["| Attempt | Both | bubblewrap | Landlock |", "|---|---|---|---|"]
+    for attempt in ATTEMPTS:
+        columns = (attempt.both, attempt.bubblewrap, attempt.landlock)
+        lines.append(f"| {attempt.name} | {' | '.join(map(_word, columns))} |")
+    return "\n".join(lines)
+
+
+def _word(column: str) -> str:
+    return {OPEN: "*open*", UNTRIED: "*not tried*"}.get(column, "held")
