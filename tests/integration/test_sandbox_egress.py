@@ -69,8 +69,17 @@ async def _server(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
         server.close()
 
 
-async def _run(posture: Posture, walls: Walls, folder: Path, hosts: tuple[str, ...], code: str, said: str) -> Ended:
-    scope = Scope(read=(str(folder),), programs=(PYTHON,), hosts=hosts)
+async def _run(
+    posture: Posture,
+    walls: Walls,
+    folder: Path,
+    hosts: tuple[str, ...],
+    code: str,
+    said: str,
+    *,
+    public: tuple[str, ...] = (),
+) -> Ended:
+    scope = Scope(read=(str(folder),), programs=(PYTHON,), hosts=hosts, public_hosts=public)
     argv = (PYTHON, "-I", "-c", code, said)
     command = Command(argv=argv, cwd=str(folder), output_bytes_max=10_000, timeout_s=30)
     return await LocalHands(scope, posture, walls).run(command)
@@ -99,6 +108,55 @@ def test_a_host_or_port_that_the_scope_does_not_name_is_refused_by_the_door(
             for hosts in (("127.0.0.1:1",), ("example.com:*",), ("*.example.com:*",)):
                 ended = await _run(posture, walls, tmp_path, hosts, CONNECT, f"127.0.0.1:{port}")
                 assert ended.stdout.startswith(b"HTTP/1.1 403 "), ended
+
+    asyncio.run(play())
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused_where_the_caller_chose_it(
+    posture: Posture, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with _server() as port:
+            for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+                chosen = (f"{host}:{port}",)
+                ended = await _run(posture, "both", tmp_path, (), CONNECT, f"{host}:{port}", public=chosen)
+                assert ended.stdout.startswith(b"HTTP/1.1 403 "), ended
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("head", ["GET / HTTP/1.1", "nonsense", "CONNECT x", f"CONNECT {'x' * 70_000}:1 HTTP/1.1"])
+def test_nonsense_at_the_door_is_refused_and_does_not_break_it(head: str, posture: Posture, tmp_path: Path) -> None:
+    code = CONNECT.replace('f"CONNECT {sys.argv[1]} HTTP/1.1', 'f"{sys.argv[1]}')
+
+    async def play() -> None:
+        async with _server() as port:
+            ended = await _run(posture, "both", tmp_path, (f"127.0.0.1:{port}",), code, head)
+            assert not ended.stdout.startswith(b"HTTP/1.1 200 "), ended
+
+    asyncio.run(play())
+
+
+def test_a_tunnel_that_stays_open_ends_with_its_run(posture: Posture, tmp_path: Path) -> None:
+    """Both ends are silent: the program leaves the connection open and ends, and the server never answers."""
+    code = CONNECT.split("    if b")[0] + "    sys.stdout.flush(); os._exit(0)\n"
+
+    async def play() -> None:
+        connected = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            assert await reader.read() == b""
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        try:
+            here = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            ended = await _run(posture, "both", tmp_path, (here,), code, here)
+            assert ended.stdout.startswith(b"HTTP/1.1 200 "), ended
+            assert connected.is_set()
+        finally:
+            server.close()
 
     asyncio.run(play())
 
