@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.report import CHART, PAGE, published
-from scripts import cli_reference, detector_table, error_codes, house, http_api, policy_pages, receipt_pages
+from scripts import cli_reference, detector_table, error_codes, house, http_api, policy_pages, receipt_pages, tool_pages
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -73,6 +73,8 @@ GENERATED: Final = (
     Generated("docs/policies.md", policy_pages.findings, mark="findings"),
     Generated("docs/receipt.md", receipt_pages.page),
     Generated("docs/receipt.schema.json", receipt_pages.schema),
+    Generated("docs/tools.md", tool_pages.overview, mark="overview"),
+    Generated("docs/tools.md", tool_pages.reference, mark="reference"),
 )
 
 

@@ -2,14 +2,10 @@
 
 It is made from the same types and rules that the decoder reads, and its descriptions are the docstrings of the types.
 The decoder stays the judge: what holds between members (a `sequence` within its alloy, say) is not in the schema.
-
-Attribute docstrings are read from the source of the modules that hold the types, so the source must be installed;
-Python keeps no other trace of them.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect as source_of
 import types
 from functools import cache
@@ -19,6 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from wardwright.contracts import budget, model, policy, policy_schema, provider, tool
+from wardwright.contracts.attribute_docs import docs_in, sentence
 from wardwright.contracts.decode import KINDS
 from wardwright.contracts.model import Alias, Alloy, Guard, Member, ModelContract, TargetRef
 from wardwright.contracts.policy import PolicyContract
@@ -67,7 +64,7 @@ class _Writer:
         docs = _attribute_docs().get(cls.__name__, {})
         return {
             "type": "object",
-            "description": _sentence(cls.__doc__),
+            "description": sentence(cls.__doc__),
             "properties": {name: self._property(cls, field, docs.get(name)) for name, field in fields.items()},
             "required": [name for name, field in fields.items() if field.required],
             "additionalProperties": False,
@@ -147,7 +144,7 @@ class _Writer:
         else:
             members = self._member() if cls is Alloy else self._node()
             inside = {"anyOf": [{"type": "array", "items": members, "minItems": 1}, self._reference(cls)]}
-        properties: JsonSchema = {word: {**inside, "description": _sentence(cls.__doc__)}}
+        properties: JsonSchema = {word: {**inside, "description": sentence(cls.__doc__)}}
         if weighed:
             properties["weight"] = self._type(type_of(Member, "weight"))
         required = [word, "weight"] if weighed else [word]
@@ -174,10 +171,6 @@ _SPELLED: Final[dict[tuple[type[msgspec.Struct], str], JsonSchema]] = {
 """Members whose spelling is not that of their type."""
 
 
-def _sentence(doc: str | None) -> str:
-    return source_of.cleandoc(doc or "").replace("\n", " ")
-
-
 def _without_none(written: JsonSchema) -> JsonSchema:
     return {key: value for key, value in written.items() if value is not None}
 
@@ -185,19 +178,8 @@ def _without_none(written: JsonSchema) -> JsonSchema:
 @cache
 def _attribute_docs() -> dict[str, dict[str, str]]:
     """The string after each annotated member of each class."""
-    return {**_docs_in(model), **_docs_in(policy), **_docs_in(budget), **_docs_in(provider), **_docs_in(tool)}
+    return {**_docs_of(model), **_docs_of(policy), **_docs_of(budget), **_docs_of(provider), **_docs_of(tool)}
 
 
-def _docs_in(module: types.ModuleType) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(source_of.getsource(module)).body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        docs = found.setdefault(node.name, {})
-        for member, after in zip(node.body, node.body[1:], strict=False):
-            match member, after:
-                case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as doc))):
-                    docs[name] = _sentence(doc)
-                case _:
-                    continue
-    return found
+def _docs_of(module: types.ModuleType) -> dict[str, dict[str, str]]:
+    return docs_in(source_of.getsource(module))

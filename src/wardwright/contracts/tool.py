@@ -126,8 +126,8 @@ class ToolContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Arguments that name files: an answer is given again only while what they hold is the same."""
     scope: ToolScope = ToolScope()
     """For functions; each step has the scope of its own tool."""
-    output_bytes_max: Count = 1024 * 1024
-    """Of the result, as JSON."""
+    output_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=64 * 1024 * 1024)] = 1024 * 1024
+    """Of the result, as JSON; what would be longer is cut, and says so."""
     degrade: Name | None = None
     """The tool that is called with the same arguments where this one fails; the result says that it was."""
 

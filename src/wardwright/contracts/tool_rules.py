@@ -106,10 +106,10 @@ def _of_steps(reader: Reader, tool: ToolContract, at: At) -> None:
         if parameter.name not in used:
             message = f"no step uses the parameter `{parameter.name}`"
             reader.breaks(at.member("parameters").item(index), message, f"write `{{{parameter.name}}}`, or remove it")
-    for index, name in enumerate(tool.inputs):
+    for name in tool.inputs:
         if name not in known:
             message = f"this tool has no parameter `{name}`"
-            reader.breaks(at.member("inputs").item(index), message, did_you_mean(name, known))
+            reader.breaks(at.member("inputs"), message, did_you_mean(name, known))
 
 
 def _used(reader: Reader, given: Value, known: dict[str, Parameter], at: At) -> Iterator[str]:
@@ -172,19 +172,20 @@ def _step(reader: Reader, value: msgspec.Struct, at: At) -> None:
 
 
 def _scope(reader: Reader, value: msgspec.Struct, at: At) -> None:
+    """Words of a set stand sorted, so the place of one that is wrong is that of its list; the message shows it."""
     scope = cast(ToolScope, value)
     for member in ("read", "write"):
-        for index, path in enumerate(getattr(scope, member)):
-            _path(reader, path, at.member(member).item(index))
-    for index, host in enumerate(scope.hosts):
-        _host(reader, host, at.member("hosts").item(index))
-    for index, program in enumerate(scope.programs):
+        for path in getattr(scope, member):
+            _path(reader, path, at.member(member))
+    for host in scope.hosts:
+        _host(reader, host, at.member("hosts"))
+    for program in scope.programs:
         if not _is_program(program):
             message = f"{shown(program)} is not a program: a name on PATH, or an absolute path"
-            reader.breaks(at.member("programs").item(index), message)
-    for index, variable in enumerate(scope.environment):
+            reader.breaks(at.member("programs"), message)
+    for variable in scope.environment:
         if not _VARIABLE.fullmatch(variable):
-            reader.breaks(at.member("environment").item(index), f"{shown(variable)} is not the name of a variable")
+            reader.breaks(at.member("environment"), f"{shown(variable)} is not the name of a variable")
 
 
 def _path(reader: Reader, path: str, at: At) -> None:
@@ -214,7 +215,7 @@ def _well_formed(reader: Reader, text: str, at: At) -> bool:
     try:
         template.pieces(text)
     except Malformed as problem:
-        reader.breaks(at, str(problem), "write `{{` and `}}` for the braces themselves")
+        reader.breaks(at, f"{shown(text)}: {problem}", "write `{{` and `}}` for the braces themselves")
         return False
     return True
 

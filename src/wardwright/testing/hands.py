@@ -135,7 +135,7 @@ class ScriptedHands(Hands):
         name = command.argv[0] if command.argv else ""
         if name not in self.scope.programs:
             raise out_of_scope(f"the program `{name}`")
-        folder = self._within(command.cwd, (*self.scope.read, *self.scope.write))
+        folder = "/" if command.cwd == "/" else self._within(command.cwd, (*self.scope.read, *self.scope.write))
         if folder not in self.world.folders:
             raise WardwrightError("tool_failed", f"`{command.cwd}` is not a folder")
         program = self.world.programs.get(name)

@@ -566,6 +566,13 @@ async def a_program_does_not_run_in_a_folder_outside(subject: Subject) -> None:
 
 
 @_case
+async def a_program_to_which_its_folder_means_nothing_runs_in_the_root(subject: Subject) -> None:
+    command = msgspec.structs.replace(_command(subject, "folder"), cwd="/")
+    hands = subject.hands(Scope(programs=(subject.argv("folder")[0],)))
+    assert (await hands.run(command)).stdout.strip() == b"/"
+
+
+@_case
 async def a_program_sees_the_variables_that_the_scope_names_and_those_of_its_command(subject: Subject) -> None:
     subject.set_environment("KIT_SEEN", "seen")
     subject.set_environment("KIT_HIDDEN", "hidden")

@@ -63,7 +63,7 @@ breaker: {failure_ppm: 100000, calls_min: 4}
 cache: {ttl_s: 60}
 inputs: [path]
 scope: {read: ["{repository}", /etc], hosts: ["{url}", "*.example.com:443"], programs: [git], environment: [LANG]}
-output_bytes_max: 1000
+output_bytes_max: 100000
 degrade: git.log
 """
     )
@@ -72,7 +72,7 @@ degrade: git.log
     assert made.scope == ToolScope(
         read=("/etc", "{repository}"), hosts=("*.example.com:443", "{url}"), programs=("git",), environment=("LANG",)
     )
-    assert (made.inputs, made.degrade, made.output_bytes_max) == (("path",), "git.log", 1000)
+    assert (made.inputs, made.degrade, made.output_bytes_max) == (("path",), "git.log", 100_000)
 
 
 def test_a_tool_of_steps() -> None:

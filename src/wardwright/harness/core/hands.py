@@ -40,6 +40,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     argv: tuple[str, ...]
     cwd: str
+    """Within the scope; or `/`, for programs to which it means nothing."""
     stdin: bytes = b""
     environment: tuple[tuple[str, str], ...] = ()
     """Set for this run, beside what the scope lets through."""

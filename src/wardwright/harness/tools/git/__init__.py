@@ -1,0 +1,1 @@
+"""git.status, git.log, git.diff, git.commit, git.branch, git.sync."""

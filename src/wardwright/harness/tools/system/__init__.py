@@ -1,0 +1,1 @@
+"""system.info, process.list, disk.usage; service.status, service.control, log.tail."""
