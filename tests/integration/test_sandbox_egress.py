@@ -173,6 +173,20 @@ def test_beside_the_door_there_is_no_way(posture: Posture, walls: Walls, tmp_pat
     asyncio.run(play())
 
 
+def test_what_is_no_name_or_port_is_an_error_like_any_other(posture: Posture) -> None:
+    async def play() -> set[str]:
+        codes = set()
+        hands = LocalHands(Scope(hosts=("*.example.com:*", "127.0.0.1:*")), posture, "none")
+        for host, port in (("a\0b.example.com", 443), (f"{'a' * 64}.example.com", 443), ("127.0.0.1", 99_999),
+                           ("127.0.0.1", 0), ("127.0.0.1", -1)):  # fmt: skip
+            with pytest.raises(WardwrightError) as refused:
+                await hands.connect(host, port, timeout_s=10)
+            codes.add(refused.value.code)
+        return codes
+
+    assert asyncio.run(play()) == {"tool_failed", "scope_denied"}
+
+
 def test_a_name_is_pinned_and_still_shown_to_the_server_and_its_certificate(posture: Posture, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     trust = ssl.create_default_context(cafile=str(authority.bundle))
