@@ -207,7 +207,7 @@ def test_nothing_that_linux_tells_breaks_its_readers(data: bytes) -> None:
     with contextlib.suppress(kernel_files.Unreadable):
         kernel_files.process(data)
     with only("tool_failed"):
-        disk_usage(data)
+        disk_usage("/", data)
 
 
 # Arguments

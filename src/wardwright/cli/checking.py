@@ -39,6 +39,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     models: tuple[CheckedModel, ...]
     providers: tuple[str, ...]
+    tools: tuple[str, ...]
     errors: tuple[Told, ...]
     warnings: tuple[Told, ...]
 
@@ -66,6 +67,7 @@ def check(paths: tuple[Path, ...], out: Output) -> Exit:
             for name, one in sorted(read.models.items())
         ),
         providers=tuple(sorted(read.providers)),
+        tools=tuple(sorted(read.tools)),
         errors=tuple(map(told, errors)),
         warnings=tuple(map(told, read.warnings)),
     )
@@ -96,7 +98,8 @@ async def _compiled(read: Library, sinks: frozenset[str] | None) -> tuple[Wardwr
 def _lines(checked: Checked) -> Iterable[str]:
     yield from columns((model.name, model.route, model.file) for model in checked.models)
     refused = f", {len(checked.errors)} refused" if checked.errors else ""
+    tools = f", {counted(len(checked.tools), 'tool')}" if checked.tools else ""
     yield (
         f"checked {counted(checked.files, 'file')}: {counted(len(checked.models), 'model')}, "
-        f"{counted(len(checked.providers), 'provider')}{refused}"
+        f"{counted(len(checked.providers), 'provider')}{tools}{refused}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,6 @@ from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.tool import ToolContract
-from wardwright.contracts.tool_check import check_tools
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.runtime.settings import FILES
 
@@ -78,7 +77,7 @@ def read(paths: Iterable[Path]) -> Library:
     gathered = gather(documents)
     verdict = check(gathered.models, gathered.providers, gathered.policies, complete=not unread)
     return Library(
-        errors=(*errors, *gathered.errors, *verdict.errors, *check_tools(gathered.tools)),
+        errors=(*errors, *gathered.errors, *verdict.errors, *_judged(gathered.tools)),
         files=files,
         models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
         policies=gathered.policies,
@@ -87,6 +86,18 @@ def read(paths: Iterable[Path]) -> Library:
         unread=frozenset(unread | {gathered.models[name].file for name in verdict.refused}),
         warnings=verdict.warnings,
     )
+
+
+def _judged(tools: Mapping[str, Located[ToolContract]]) -> tuple[WardwrightError, ...]:
+    """What is wrong with the tools, given the functions that there are."""
+    if not tools:
+        return ()
+    # Only here: the functions of tools take longer to import than all that the commands without them need.
+    from wardwright.harness.core.judged import judged
+    from wardwright.runtime.tools import installed
+
+    functions, missing = installed()
+    return (*missing, *judged(tools, functions))
 
 
 def fingerprint(files: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:

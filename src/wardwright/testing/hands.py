@@ -66,6 +66,8 @@ class World:
         self.links: dict[str, str] = {}
         self.pipes: set[str] = set()
         """What is neither file, folder nor link."""
+        self.locked: set[str] = set()
+        """Files and folders that may not be opened, whatever a scope says: another user's."""
         self.programs: dict[str, Program] = {}
         """By the first word of a command."""
         self.environment: dict[str, str] = {}
@@ -164,8 +166,8 @@ class ScriptedHands(Hands):
 
     async def list(self, path: str, *, items_max: int) -> Listing:
         folder = self._within(path, (*self.scope.read, *self.scope.write))
-        if folder not in self.world.folders:
-            raise WardwrightError("tool_failed", f"`{path}` is not a folder")
+        if folder not in self.world.folders or folder in self.world.locked:
+            raise WardwrightError("tool_failed", f"`{path}` is not a folder that can be opened")
         everything = {*self.world.files, *self.world.folders, *self.world.links, *self.world.pipes} - {"/"}
         paths = sorted(one for one in everything if posixpath.dirname(one) == folder)
         items = tuple(self._item(one) for one in paths[:items_max])
@@ -229,12 +231,12 @@ class ScriptedHands(Hands):
     def _file(self, path: str, roots: tuple[str, ...]) -> bytes:
         real = self._within(path, roots)
         match self.world.kind(real):
-            case "file":
+            case "file" if real not in self.world.locked:
                 return self.world.files[real]
             case None:
                 raise WardwrightError("tool_failed", f"`{path}` does not exist")
             case _:
-                raise WardwrightError("tool_failed", f"`{path}` is not a regular file")
+                raise WardwrightError("tool_failed", f"`{path}` is not a regular file that can be opened")
 
     def _item(self, path: str) -> Item:
         kind = self.world.kind(path)

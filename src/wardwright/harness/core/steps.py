@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -22,7 +22,7 @@ _TYPES: Final[dict[str, type]] = {"text": str, "integer": int, "boolean": bool, 
 @cache
 def arguments_type(contract: ToolContract) -> type[msgspec.Struct]:
     """The arguments of a tool of steps, as functions have theirs. None stands for what was left out."""
-    needed = [(one.name, _TYPES[one.type]) for one in contract.parameters if one.required]
+    needed = [(one.name, _told_of(one, _TYPES[one.type])) for one in contract.parameters if one.required]
     rest = [(one.name, *_optional(one)) for one in contract.parameters if not one.required]
     made = msgspec.defstruct("Arguments", [*needed, *rest], frozen=True, kw_only=True, forbid_unknown_fields=True)
     made.__doc__ = contract.doc
@@ -31,7 +31,12 @@ def arguments_type(contract: ToolContract) -> type[msgspec.Struct]:
 
 def _optional(parameter: Parameter) -> tuple[object, Value | None]:
     kind = _TYPES[parameter.type]
-    return (kind if parameter.default is not None else kind | None, parameter.default)
+    return _told_of(parameter, kind if parameter.default is not None else kind | None), parameter.default
+
+
+def _told_of(parameter: Parameter, kind: object) -> object:
+    """The type of a parameter with its `doc`, which schemas and refusals repeat."""
+    return Annotated[kind, msgspec.Meta(description=parameter.doc)] if parameter.doc else kind
 
 
 def arguments_of(step: Step, arguments: msgspec.Struct) -> dict[str, Value]:

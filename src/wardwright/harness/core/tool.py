@@ -81,7 +81,9 @@ class Tools:
         self._spelled: dict[str, str] = {}
         for tool in tools:
             first = self._spelled.setdefault(spelled(tool.name), tool.name)
-            if tool.name in self._tools or first != tool.name:
+            if tool.name in self._tools:
+                raise WardwrightError("contract_duplicate", f"two tools are named `{tool.name}`")
+            if first != tool.name:
                 raise WardwrightError("contract_duplicate", f"`{tool.name}` and `{first}` would be one name")
             self._tools[tool.name] = tool
 
@@ -156,7 +158,7 @@ def _refusal(message: str, path: str | None = None, hint: str | None = None) -> 
 
 def _wanted(cls: type[msgspec.Struct], name: str) -> str | None:
     """What an argument is, in the words of its type."""
-    doc = attribute_docs(cls).get(name)
+    doc = schema(cls)["properties"].get(name, {}).get("description")
     return f"`{name}`: {doc}" if doc else None
 
 

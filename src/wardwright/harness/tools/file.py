@@ -201,7 +201,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
     """There may be more, for one of the reasons in `cut`."""
     cut: tuple[str, ...]
-    """What was cut short: `matches`, `files`, `folders`, `depth`, `bytes`, `lines`, `time`."""
+    """What was left out in part: `matches`, `files`, `folders`, `depth`, `bytes`, `lines`, `time`, `unreadable`."""
 
 
 async def search(arguments: SearchArguments, context: Context) -> Found:
@@ -214,7 +214,13 @@ async def search(arguments: SearchArguments, context: Context) -> Found:
         if searched + binary >= arguments.files_max:
             cut.add("files")
             break
-        content = await context.hands.read(path, bytes_max=SEARCHED_BYTES_MAX)
+        try:
+            content = await context.hands.read(path, bytes_max=SEARCHED_BYTES_MAX)
+        except WardwrightError as error:
+            if error.code != "tool_failed" or path == posixpath.normpath(arguments.path):
+                raise
+            cut.add("unreadable")  # such as another user's, or gone since the folder was read
+            continue
         spent += len(content.data)
         data = whole_chars(content.data) if content.truncated else content.data
         if content.truncated:
@@ -296,7 +302,13 @@ async def _files(arguments: SearchArguments, hands: Hands, cut: set[str]) -> Asy
     waiting = [(top, 0)]
     while waiting:
         folder, depth = waiting.pop()
-        listing = await hands.list(folder, items_max=FOLDER_ITEMS_MAX)
+        try:
+            listing = await hands.list(folder, items_max=FOLDER_ITEMS_MAX)
+        except WardwrightError as error:
+            if error.code != "tool_failed" or folder == top:
+                raise
+            cut.add("unreadable")
+            continue
         if listing.truncated:
             cut.add("folders")
         below: list[tuple[str, int]] = []

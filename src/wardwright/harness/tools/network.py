@@ -101,7 +101,7 @@ async def fetch(arguments: FetchArguments, context: Context) -> Answered:
         redirects.append(url)
         if len(redirects) > REDIRECTS_MAX:
             raise WardwrightError("tool_failed", f"more than {REDIRECTS_MAX} redirects, the last to `{_shown(onward)}`")
-        url = urljoin(url, onward)
+        url = _joined(url, onward)
         before, parts = parts, _parts(url)
         if before.scheme == "https" and parts.scheme == "http":
             raise WardwrightError(
@@ -161,6 +161,13 @@ def _parts(url: str, argument: str | None = None) -> SplitResult:
         hint = "put credentials into a header"
         raise WardwrightError(code, "the address holds a user name or password", place=place, hint=hint)
     return parts
+
+
+def _joined(url: str, onward: str) -> str:
+    try:
+        return urljoin(url, onward.strip())
+    except ValueError as cause:
+        raise WardwrightError("tool_failed", f"the answer leads to `{_shown(onward)}`, which is no address") from cause
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:

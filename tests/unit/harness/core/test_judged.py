@@ -146,7 +146,13 @@ def test_the_parameters_of_steps_are_arguments_like_any_other() -> None:
     with pytest.raises(WardwrightError) as caught:
         decoded(cls, {"repository": "/srv/app"})
     assert caught.value.message == "the argument `service` is missing"
+    assert caught.value.hint == "`service`: The systemd unit that runs from it."
     assert schema(cls)["required"] == ["repository", "service"]
+    assert schema(cls)["properties"]["branch"] == {
+        "description": "The branch to pull.",
+        "type": "string",
+        "default": "main",
+    }
 
 
 def test_each_step_is_called_with_what_the_whole_was_called_with() -> None:

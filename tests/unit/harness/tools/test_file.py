@@ -195,6 +195,16 @@ def test_a_search_that_fills_the_result_stops() -> None:
     assert found.cut == ("matches",)
 
 
+def test_what_cannot_be_read_is_left_out_and_said() -> None:
+    world = holding(a=b"x", b=b"x", theirs__c=b"x")
+    world.locked.update(("/srv/a", "/srv/theirs"))
+    found = call(SEARCH, world, path="/srv", pattern="x")
+    assert [one.path for one in found.matches] == ["/srv/b"]
+    assert found.cut == ("unreadable",)
+    assert failing(lambda: call(SEARCH, world, path="/srv/a", pattern="x")).code == "tool_failed"
+    assert failing(lambda: call(SEARCH, world, path="/srv/none/", pattern="x")).code == "tool_failed"
+
+
 def test_a_folder_deeper_than_the_bound_is_said() -> None:
     world = World()
     world.write("/srv" + "/d" * (file.DEPTH_MAX + 2) + "/a", b"x")

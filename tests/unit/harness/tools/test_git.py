@@ -151,6 +151,14 @@ def test_a_diff_runs_no_program_that_the_repository_names(here: Path, tmp_path: 
     assert not trap.exists()
 
 
+def test_a_repository_that_claims_files_elsewhere_is_not_believed(here: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_text("secret")
+    git(here, "config", "core.worktree", str(elsewhere))
+    assert call(STATUS, world(here), repository=str(here)).clean
+
+
 def hook(here: Path, name: str, trap: Path) -> None:
     file = here / ".git" / "hooks" / name
     file.parent.mkdir(exist_ok=True)

@@ -137,7 +137,8 @@ def test_a_redirect_from_https_to_http_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    "onward", ["file:///etc/passwd", "gopher://a.example/", "https://u:p@a.example/", "https://a.example:x/"]
+    "onward",
+    ["file:///etc/passwd", "gopher://a.example/", "https://u:p@a.example/", "https://a.example:x/", "http://[a"],
 )
 def test_a_redirect_to_what_is_no_address_is_a_failure(onward: str) -> None:
     world = serving(paths(one=to(onward)))

@@ -113,8 +113,8 @@ def test_a_process_that_makes_no_sense_is_unreadable(data: bytes) -> None:
 
 # disk.usage
 
-DF = b"""Type  1B-blocks   Used  Avail Inodes IUsed Mounted on
-ext4       1000    300    500    100    10 /srv/my data
+DF = b"""Type  1B-blocks   Used  Avail Inodes IUsed
+ext4       1000    300    500    100    10
 """
 
 
@@ -127,7 +127,7 @@ def with_df(data: bytes | Ended) -> World:
 def test_a_file_system_tells_how_full_it_is() -> None:
     world = with_df(DF)
     assert call(DISK, world, path="/srv/my data") == DiskUsage(
-        mounted_at="/srv/my data",
+        path="/srv/my data",
         kind="ext4",
         size_bytes=1000,
         used_bytes=300,
@@ -140,7 +140,7 @@ def test_a_file_system_tells_how_full_it_is() -> None:
 
 
 def test_a_file_system_without_inodes_has_no_bound_on_files() -> None:
-    usage = call(DISK, with_df(DF.replace(b"   100    10 ", b"     -     - ")), path="/srv/my data")
+    usage = call(DISK, with_df(DF.replace(b"   100    10", b"     -     -")), path="/srv/my data")
     assert (usage.files_max, usage.files_used) == (None, None)
 
 
@@ -238,6 +238,14 @@ def test_the_latest_lines_of_a_service_are_read() -> None:
     )
     assert not tail.truncated
     assert {"--output=json", "--lines=5", "--since=-60s", "--priority=4"} < set(world.ran[0].argv)
+
+
+def test_a_machine_without_a_journal_does_not_look_like_a_silent_service() -> None:
+    world = World()
+    world.programs["journalctl"] = told({("--unit=nginx",): ended(0, stderr=b"No journal files were found.\n")})
+    assert failing(lambda: call(TAIL, world, unit="nginx")).message == "no journal can be read here"
+    world.programs["journalctl"] = told({("--unit=nginx",): b""})
+    assert call(TAIL, world, unit="nginx").lines == ()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ Rule 1: neither the user's nor the machine's configuration takes part, so that a
 repository's own does, without all in it that runs programs, asks people or signs: hooks (unless asked for), pagers,
 editors, monitors, helpers of credentials, external differences, ssh commands. Filters that it names for its files
 (`filter.NAME.clean`) do run, held to the scope of the call.
-Rule 2: git looks for a repository in the folder that it was given, never above it.
+Rule 2: git looks for a repository in the folder that it was given, never above it, and for files there, wherever the
+repository's configuration says that they lie (`core.worktree`).
 Rule 3: whatever could be taken for an option stands behind `--end-of-options` or `--`, and paths are no patterns.
 """
 
@@ -34,6 +35,7 @@ _NO_HOOKS: Final = "core.hooksPath=/dev/null"
 _CONFIGURATION: Final = (
     "color.ui=false",
     "commit.gpgSign=false",
+    "core.alternateRefsCommand=true",
     "core.askPass=",
     "core.attributesFile=/dev/null",
     "core.fsmonitor=false",
@@ -74,6 +76,7 @@ async def git(
         "--no-pager",
         "--no-optional-locks",
         "--literal-pathspecs",
+        f"--work-tree={repository}",
         *(word for setting in settings for word in ("-c", setting)),
         *arguments,
         cwd=repository,

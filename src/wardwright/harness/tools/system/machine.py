@@ -171,7 +171,8 @@ class DiskArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
     """How full a file system is."""
 
-    mounted_at: str
+    path: str
+    """What was asked for."""
     kind: str
     """Such as `ext4`."""
     size_bytes: int
@@ -185,8 +186,8 @@ class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
     files_used: int | None
 
 
-DF_COLUMNS: Final = "fstype,size,used,avail,itotal,iused,target"
-"""The last one may hold blanks."""
+DF_COLUMNS: Final = "fstype,size,used,avail,itotal,iused"
+"""None of them holds blanks. Where a file system is mounted is not asked for: behind walls it is mounted elsewhere."""
 
 
 async def disk(arguments: DiskArguments, context: Context) -> DiskUsage:
@@ -194,19 +195,19 @@ async def disk(arguments: DiskArguments, context: Context) -> DiskUsage:
     ended = await programs.run(
         context, "df", "--block-size=1", f"--output={DF_COLUMNS}", "--", arguments.path, output_bytes_max=64 * 1024
     )
-    return disk_usage(programs.require_success(ended, "`df`").stdout)
+    return disk_usage(arguments.path, programs.require_success(ended, "`df`").stdout)
 
 
-def disk_usage(data: bytes) -> DiskUsage:
-    """What `df --block-size=1 --output=DF_COLUMNS` says of one path. Raises `tool_failed`."""
+def disk_usage(path: str, data: bytes) -> DiskUsage:
+    """What `df --block-size=1 --output=DF_COLUMNS` says of a path. Raises `tool_failed`."""
     lines = data.decode(errors="replace").splitlines()
-    fields = lines[1].split(maxsplit=6) if len(lines) == 2 else []
-    if len(fields) != 7:
+    fields = lines[1].split() if len(lines) == 2 else []
+    if len(fields) != 6:
         raise WardwrightError("tool_failed", "the answer of `df` cannot be read")
     size, used, available, files, files_used = (_number(field) for field in fields[1:6])
     usable = (used or 0) + (available or 0)
     return DiskUsage(
-        mounted_at=fields[6],
+        path=path,
         kind=fields[0],
         size_bytes=size or 0,
         used_bytes=used or 0,

@@ -18,6 +18,14 @@ from wardwright.kernel.errors import WardwrightError
 LINE_CHARS_MAX: Final = 2000
 """Of one line of a log."""
 
+SYSTEMD: Final = ToolScope(
+    read=("/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/system"), programs=("systemctl",)
+)
+"""Where systemd is asked."""
+
+JOURNAL: Final = ToolScope(read=("/etc/machine-id", "/run/log/journal", "/var/log/journal"), programs=("journalctl",))
+"""Where the journal lies, and the name of the folder in it."""
+
 PROPERTIES: Final = (
     "ActiveState", "Description", "ExecMainStatus", "Id", "LoadState", "MainPID", "MemoryCurrent", "NRestarts",
     "Result", "SubState", "UnitFileState",
@@ -191,7 +199,6 @@ async def tail(arguments: TailArguments, context: Context) -> Tail:
         context,
         "journalctl",
         "--no-pager",
-        "--quiet",
         "--output=json",
         f"--output-fields={fields}",
         *options,
@@ -199,6 +206,8 @@ async def tail(arguments: TailArguments, context: Context) -> Tail:
         output_bytes_max=4 * context.output_bytes_max,
     )
     found, cut = journal(programs.require_success(ended, "`journalctl`").stdout)
+    if not found and b"No journal files" in ended.stderr:
+        raise WardwrightError("tool_failed", "no journal can be read here")
     lines = fitting_items(found, context.output_bytes_max // 2)
     return Tail(lines=lines, truncated=cut or ended.truncated or len(lines) < len(found))
 
@@ -270,7 +279,7 @@ STATUS: Final = Tool(
         reversal="T0",
         implements="service.status",
         timeout_s=10,
-        scope=ToolScope(programs=("systemctl",)),
+        scope=SYSTEMD,
     ),
     arguments=StatusArguments,
     result=ServiceStatus,
@@ -284,7 +293,7 @@ CONTROL: Final = Tool(
         reversal="T3",
         implements="service.control",
         timeout_s=120,
-        scope=ToolScope(programs=("systemctl",)),
+        scope=SYSTEMD,
     ),
     arguments=ControlArguments,
     result=Controlled,
@@ -298,7 +307,7 @@ TAIL: Final = Tool(
         reversal="T0",
         implements="log.tail",
         timeout_s=20,
-        scope=ToolScope(programs=("journalctl",)),
+        scope=JOURNAL,
     ),
     arguments=TailArguments,
     result=Tail,
