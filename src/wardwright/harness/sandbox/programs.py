@@ -227,12 +227,12 @@ class Programs:
 
 
 def within(folders: Folders) -> Within:
-    """What of a scope can be bound: what was there when the hands were made.
+    """What of a scope can be bound: what was there when the hands were made, also a socket that the scope names.
 
     What lies in a folder that gives the same rights is left out, since rights add up. So no path is looked up for a
     wall in a folder where a program of this scope could have put something else by then.
     """
-    there = [root for root in folders.roots if root.name is None or os.path.isfile(root.real)]
+    there = [root for root in folders.roots if root.name is None or os.path.exists(root.real)]
     return bubblewrap.widest(
         Within(
             read=tuple((root.spelled, root.real) for root in there if not root.writable),
