@@ -69,8 +69,17 @@ async def _server(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
         server.close()
 
 
-async def _run(posture: Posture, walls: Walls, folder: Path, hosts: tuple[str, ...], code: str, said: str) -> Ended:
-    scope = Scope(read=(str(folder),), programs=(PYTHON,), hosts=hosts)
+async def _run(
+    posture: Posture,
+    walls: Walls,
+    folder: Path,
+    hosts: tuple[str, ...],
+    code: str,
+    said: str,
+    *,
+    public: tuple[str, ...] = (),
+) -> Ended:
+    scope = Scope(read=(str(folder),), programs=(PYTHON,), hosts=hosts, public_hosts=public)
     argv = (PYTHON, "-I", "-c", code, said)
     command = Command(argv=argv, cwd=str(folder), output_bytes_max=10_000, timeout_s=30)
     return await LocalHands(scope, posture, walls).run(command)
@@ -103,6 +112,55 @@ def test_a_host_or_port_that_the_scope_does_not_name_is_refused_by_the_door(
     asyncio.run(play())
 
 
+def test_a_name_that_leads_to_a_private_address_is_refused_where_the_caller_chose_it(
+    posture: Posture, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with _server() as port:
+            for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+                chosen = (f"{host}:{port}",)
+                ended = await _run(posture, "both", tmp_path, (), CONNECT, f"{host}:{port}", public=chosen)
+                assert ended.stdout.startswith(b"HTTP/1.1 403 "), ended
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("head", ["GET / HTTP/1.1", "nonsense", "CONNECT x", f"CONNECT {'x' * 70_000}:1 HTTP/1.1"])
+def test_nonsense_at_the_door_is_refused_and_does_not_break_it(head: str, posture: Posture, tmp_path: Path) -> None:
+    code = CONNECT.replace('f"CONNECT {sys.argv[1]} HTTP/1.1', 'f"{sys.argv[1]}')
+
+    async def play() -> None:
+        async with _server() as port:
+            ended = await _run(posture, "both", tmp_path, (f"127.0.0.1:{port}",), code, head)
+            assert not ended.stdout.startswith(b"HTTP/1.1 200 "), ended
+
+    asyncio.run(play())
+
+
+def test_a_tunnel_that_stays_open_ends_with_its_run(posture: Posture, tmp_path: Path) -> None:
+    """Both ends are silent: the program leaves the connection open and ends, and the server never answers."""
+    code = CONNECT.split("    if b")[0] + "    sys.stdout.flush(); os._exit(0)\n"
+
+    async def play() -> None:
+        connected = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            assert await reader.read() == b""
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        try:
+            here = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            ended = await _run(posture, "both", tmp_path, (here,), code, here)
+            assert ended.stdout.startswith(b"HTTP/1.1 200 "), ended
+            assert connected.is_set()
+        finally:
+            server.close()
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("walls", ["both", "landlock"])
 def test_beside_the_door_there_is_no_way(posture: Posture, walls: Walls, tmp_path: Path) -> None:
     """Not even to what the scope names: programs that go round the door are stopped by both walls."""
@@ -113,6 +171,20 @@ def test_beside_the_door_there_is_no_way(posture: Posture, walls: Walls, tmp_pat
             assert ended.stdout.startswith(b"refused:"), ended
 
     asyncio.run(play())
+
+
+def test_what_is_no_name_or_port_is_an_error_like_any_other(posture: Posture) -> None:
+    async def play() -> set[str]:
+        codes = set()
+        hands = LocalHands(Scope(hosts=("*.example.com:*", "127.0.0.1:*")), posture, "none")
+        for host, port in (("a\0b.example.com", 443), (f"{'a' * 64}.example.com", 443), ("127.0.0.1", 99_999),
+                           ("127.0.0.1", 0), ("127.0.0.1", -1)):  # fmt: skip
+            with pytest.raises(WardwrightError) as refused:
+                await hands.connect(host, port, timeout_s=10)
+            codes.add(refused.value.code)
+        return codes
+
+    assert asyncio.run(play()) == {"tool_failed", "scope_denied"}
 
 
 def test_a_name_is_pinned_and_still_shown_to_the_server_and_its_certificate(posture: Posture, tmp_path: Path) -> None:

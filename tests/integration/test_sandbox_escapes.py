@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import signal
+import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -122,6 +124,36 @@ def test_a_scope_that_is_the_machine_itself_is_read_by_hands_and_runs_nothing(he
         assert refused.value.code == "scope_denied"
 
     asyncio.run(play())
+
+
+CONNECTS: Final = """
+import os, socket, sys
+for path in sys.argv[1:]:
+    try:
+        socket.socket(socket.AF_UNIX).connect(path)
+        print("reached")
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_a_socket_that_the_scope_names_is_reached_and_the_one_beside_it_is_not(
+    posture: Posture,
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # the path of a socket must be short
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX) as beside,
+    ):
+        paths = (f"{folder}/named", f"{folder}/beside")
+        for listening, path in zip((named, beside), paths, strict=True):
+            listening.bind(path)
+            listening.listen()
+        argv = (PYTHON, "-I", "-S", "-c", CONNECTS, *paths)
+        command = Command(argv=argv, cwd="/", output_bytes_max=1000, timeout_s=TIMEOUT_S)
+        scope = Scope(read=(paths[0],), programs=(PYTHON,))
+        ended = asyncio.run(LocalHands(scope, posture, "both").run(command))
+    assert ended.stdout.split() == [b"reached", b"FileNotFoundError"], ended
 
 
 HOSTILE: Final = """#!/bin/sh

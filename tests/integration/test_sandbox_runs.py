@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 import uvloop
 
+from benchmarks import sandbox
 from parts.real_hands import PYTHON, machine
 from wardwright.harness.core.hands import Command, Scope
 from wardwright.harness.sandbox.hands import LocalHands
@@ -183,3 +184,7 @@ def test_many_runs_at_once_are_each_their_own(posture: Posture, tmp_path: Path) 
         assert [run.result().stdout for run in runs] == [f"{n}\n{tmp_path}\n".encode() for n in range(16)]
 
     asyncio.run(play())
+
+
+def test_the_benchmark_measures_every_set_of_walls() -> None:
+    assert [one.walls for one in asyncio.run(sandbox.measured(rounds=1, runs=2))] == list(sandbox.WALLS)

@@ -78,7 +78,11 @@ ATTEMPTS: Final = (
         "os.symlink(outside, inside + '/made'); return open(inside + '/made/secret').read()",
         _ABSENT, _ABSENT, "EACCES",
     ),
-    Attempt("the shadow file", "return open('/etc/shadow').read()", _ABSENT, _ABSENT, "EACCES"),
+    Attempt(
+        "the shadow file",
+        "return open('/etc/shadow').read()",
+        _ABSENT, _ABSENT, "EACCES", harmless=os.getuid() == 0,
+    ),
     Attempt(
         "the root of the process",
         "return open('/proc/self/root' + outside + '/secret').read()",
@@ -122,9 +126,9 @@ ATTEMPTS: Final = (
     Attempt("the top folder", "os.mkdir('/wardwright-was-here')", _READ_ONLY, "EROFS", "EACCES", harmless=False),
     Attempt(
         "the walls' own launcher",
-        "paths = ('/run/wardwright/launcher.py', '/run/wardwright/launcher.pyc', '/etc/passwd')\n"
+        "paths = ('/dev/wardwright/launcher.py', '/dev/wardwright/launcher.pyc', '/etc/passwd')\n"
         "open(next(path for path in paths if os.path.exists(path)), 'a').close()",
-        _READ_ONLY, "EROFS", "EACCES", harmless=False,
+        _READ_ONLY, _READ_ONLY, "EACCES", harmless=False,
     ),
     # what belongs to other processes
     Attempt(
@@ -362,3 +366,16 @@ def _received(socket_: socket.socket) -> bytes:
         return socket_.recv(100)
     except BlockingIOError:
         return b""
+
+
+def table() -> str:
+    """The corpus as docs/sandbox.md shows it."""
+    lines = ["| Attempt | Both | bubblewrap | Landlock |", "|---|---|---|---|"]
+    for attempt in ATTEMPTS:
+        columns = (attempt.both, attempt.bubblewrap, attempt.landlock)
+        lines.append(f"| {attempt.name} | {' | '.join(map(_word, columns))} |")
+    return "\n".join(lines)
+
+
+def _word(column: str) -> str:
+    return {OPEN: "*open*", UNTRIED: "*not tried*"}.get(column, "held")

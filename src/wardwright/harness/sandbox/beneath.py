@@ -86,8 +86,9 @@ class Folders:
 
         Raises `scope_denied`, and `tool_failed` for what the system refuses or what is neither.
         """
-        with told(path), self._located(path, write=write) as found:
-            descriptor = self._open(found, os.O_PATH)
+        with told(path):
+            found = self._located(path, write=write)
+            descriptor = self._openat2(found, found.rest, os.O_PATH)
             try:
                 mode = os.fstat(descriptor).st_mode
                 if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -109,7 +110,8 @@ class Folders:
 
         A link at the end of the path is followed while it stays within; the name given is no link then.
         """
-        with told(path), self._located(path, write=True) as found:
+        with told(path):
+            found = self._located(path, write=True)
             folder, name = os.path.split(found.rest)
             if name in ("", ".", ".."):
                 raise WardwrightError("tool_failed", f"`{path}` is not a regular file")
@@ -119,16 +121,15 @@ class Folders:
             finally:
                 os.close(descriptor)
 
-    @contextmanager
-    def _located(self, path: str, *, write: bool) -> Iterator[Found]:
+    def _located(self, path: str, *, write: bool) -> Found:
         """Where a path lies once the links in it that leave are followed."""
-        found = self.find(path, write=write)
+        found = self._cut(path, write=write)
         if self._leaves(found):
-            found = self.find(os.path.realpath(path), write=write, spelled=path)
-        yield found
+            found = self._cut(os.path.realpath(path), write=write, spelled=path)
+        return found
 
-    def find(self, path: str, *, write: bool = False, spelled: str | None = None) -> Found:
-        """Cut a path at its root: the longest that stands in front of it. Looks at nothing."""
+    def _cut(self, path: str, *, write: bool, spelled: str | None = None) -> Found:
+        """A path, cut at its root: the longest that stands in front of it. Looks at nothing."""
         shown = spelled or path
         if not path.startswith("/") or "\0" in path:
             raise out_of_scope(f"`{shown}`", hint="paths are absolute" if not path.startswith("/") else None)
@@ -175,9 +176,6 @@ class Folders:
             return stat.S_ISLNK(os.fstat(descriptor).st_mode)
         finally:
             os.close(descriptor)
-
-    def _open(self, found: Found, flags: int) -> int:
-        return self._openat2(found, found.rest, flags)
 
     def _openat2(self, found: Found, rest: str, flags: int) -> int:
         """Raises `scope_denied` where the kernel says that the path leaves, else OSError."""

@@ -19,8 +19,8 @@ from wardwright.kernel.errors import WardwrightError
 
 TMP_BYTES_MAX: Final = 512 * 1024 * 1024
 """Of /tmp, and of /dev/shm. They lie in memory."""
-LAUNCHER: Final = "/run/wardwright/launcher"
-"""Where the launcher lies within, with the ending that its file has."""
+LAUNCHER: Final = "/dev/wardwright/launcher"
+"""Where the launcher lies within, with the ending that its file has: where no folder of a scope can hide it."""
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 ETC: Final = (
     "/etc/alternatives",
@@ -96,12 +96,12 @@ def argv(layout: Layout, within: Within, program: str, *, info: int, instruction
         words += ["--symlink", target, link]
     for path in layout.etc:
         words += ["--ro-bind", path, path]
-    launcher = LAUNCHER + layout.launcher[layout.launcher.rfind(".") :]
-    words += ["--ro-bind", layout.launcher, launcher]
     if not _beneath(program, (*layout.folders, *layout.runtime)):
         words += ["--ro-bind", program, program]
     words += _binds(within, (*layout.folders, *(link for link, _ in layout.links)))
     words += ["--proc", "/proc", "--perms", "0755", "--tmpfs", "/dev"]
+    launcher = LAUNCHER + layout.launcher[layout.launcher.rfind(".") :]
+    words += ["--ro-bind", layout.launcher, launcher]
     for device in DEVICES:
         words += ["--dev-bind", device, device]
     for number, name in enumerate(("stdin", "stdout", "stderr")):

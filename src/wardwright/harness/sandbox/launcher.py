@@ -40,6 +40,7 @@ _PR_CAP_AMBIENT: Final = 47
 _PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _CAPABILITIES_MAX: Final = 64
+_DESCRIPTORS_MAX: Final = 1 << 20
 _MS_BIND: Final = 4096
 _MS_LOCKED_DOWN: Final = 32 | 1 | 2 | 4 | 8
 """Remount; read-only, no setuid, no devices, no programs."""
@@ -151,7 +152,8 @@ def _close_all_but(*kept: object) -> None:
     for descriptor in sorted(one for one in kept if isinstance(one, int)):
         os.closerange(first, descriptor)
         first = descriptor + 1
-    os.closerange(first, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    os.closerange(first, most if most > 0 else _DESCRIPTORS_MAX)
 
 
 def _set(path: str, value: int) -> None:

@@ -91,7 +91,7 @@ class Network:
 
 async def reachable(scope: Scope, host: str, port: int) -> tuple[str, ...]:
     """The addresses at which a scope lets a host be reached, at least one. Raises `scope_denied`, `tool_failed`."""
-    if not host_within(scope, host, port):
+    if not 0 < port <= PORT_MAX or not host_within(scope, host, port):
         raise out_of_scope(f"the host `{host}:{port}`")
     every = await look_up(host, port)
     within = tuple(address for address in every if address_within(scope, host, port, address))
@@ -111,8 +111,8 @@ async def look_up(host: str, port: int) -> tuple[str, ...]:
         pass
     try:
         found = await asyncio.get_running_loop().getaddrinfo(plain, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise WardwrightError("tool_failed", f"the host `{host}` has no address") from error
+    except (OSError, ValueError) as error:  # ValueError: what is no name at all, such as one with a zero byte
+        raise WardwrightError("tool_failed", f"the host {host!r} has no address") from error
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

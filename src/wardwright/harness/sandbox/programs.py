@@ -19,7 +19,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +41,9 @@ REAP_S_MAX: Final = 10.0
 MESSAGE_BYTES_MAX: Final = 1024
 SIGNALS_MAX: Final = 64
 
+PROCESSES_LEAST: Final = 301
+"""The least that the kernel takes for a PID namespace."""
+
 DOOR_VARIABLES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 """Where programs look for the way out."""
 
@@ -49,12 +52,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one process of a run may use (`setrlimit(2)`), and how many of them there may be."""
 
     processes_max: int = 512
-    """Of a run behind bubblewrap; at least 301, the least that a kernel takes."""
+    """Of a run behind bubblewrap; at least PROCESSES_LEAST."""
     memory_bytes_max: int = 8 * 1024**3
     """Of addresses, which some runtimes reserve in plenty."""
     cpu_s_max: int = 3600
     file_bytes_max: int = 4 * 1024**3
     files_max: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.processes_max < PROCESSES_LEAST:
+            raise ValueError(f"processes_max is at least {PROCESSES_LEAST}")
 
     def told(self) -> list[tuple[int, int]]:
         return [
@@ -89,10 +96,11 @@ class Programs:
 
     async def _outcome(self, command: Command, program: str, group: asyncio.TaskGroup) -> Ended | WardwrightError:
         try:
-            with ExitStack() as held:
+            async with AsyncExitStack() as held:
                 folder = self._folder(command, held)
+                private = await self._private(held)
                 run = _Run(held, command.output_bytes_max, self._scope, group)
-                instruction = self._instruction(command, program, folder, run, held)
+                instruction = self._instruction(command, program, folder, private, run, held)
                 argv = self._argv(program, instruction, run)
                 # a descriptor of a folder outside would be a way out: behind bubblewrap the folder is named instead
                 inherited = (instruction,) if self._is_enclosed else (folder, instruction)
@@ -111,7 +119,16 @@ class Programs:
         except WardwrightError as error:
             return error
 
-    def _folder(self, command: Command, held: ExitStack) -> int:
+    async def _private(self, held: AsyncExitStack) -> str:
+        """What stands for /tmp. Behind Landlock alone it is a folder of the run's own, which is removed in a thread: a
+        program may have filled it."""
+        if self._walls != "landlock":
+            return "/tmp"
+        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="wardwright-")
+        held.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _folder(self, command: Command, held: AsyncExitStack) -> int:
         """Where a program begins. The root, which is in no scope, stands for nowhere in particular."""
         if command.cwd == "/":
             folder = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -135,11 +152,10 @@ class Programs:
             raise WardwrightError("tool_failed", f"there is no program `{name}`")
         return os.path.realpath(path)
 
-    def _instruction(self, command: Command, program: str, folder: int, run: _Run, held: ExitStack) -> int:
+    def _instruction(
+        self, command: Command, program: str, folder: int, private: str, run: _Run, held: AsyncExitStack
+    ) -> int:
         """The launcher's, in a file of memory: no other process reads it on its way."""
-        private = "/tmp"
-        if self._walls == "landlock":
-            private = held.enter_context(tempfile.TemporaryDirectory(prefix="wardwright-", ignore_cleanup_errors=True))
         inner = self._is_enclosed
         hosts = (*self._scope.hosts, *self._scope.public_hosts)
         told: dict[str, Any] = {
@@ -195,13 +211,13 @@ class Programs:
 
     def _told(self, run: _Run, command: Command) -> Ended:
         name = command.argv[0]
-        if run.failure is not None:
-            raise WardwrightError("tool_failed", f"`{name}` cannot be run: {run.failure}")
         if not run.started:
-            said = run.stderr.data.decode(errors="replace").strip().splitlines()[:1]
+            said = [run.failure] if run.failure else run.stderr.data.decode(errors="replace").strip().splitlines()[:1]
             raise WardwrightError(
                 "sandbox_unavailable", f"the walls did not go up: {said[0][:300] if said else 'no reason was given'}"
             )
+        if run.failure is not None:
+            raise WardwrightError("tool_failed", f"`{name}` cannot be run: {run.failure}")
         return Ended(
             code=_code(run.code, behind_bubblewrap=self._is_enclosed),
             stdout=bytes(run.stdout.data),
@@ -211,12 +227,12 @@ class Programs:
 
 
 def within(folders: Folders) -> Within:
-    """What of a scope can be bound: what was there when the hands were made.
+    """What of a scope can be bound: what was there when the hands were made, also a socket that the scope names.
 
     What lies in a folder that gives the same rights is left out, since rights add up. So no path is looked up for a
     wall in a folder where a program of this scope could have put something else by then.
     """
-    there = [root for root in folders.roots if root.name is None or os.path.isfile(root.real)]
+    there = [root for root in folders.roots if root.name is None or os.path.exists(root.real)]
     return bubblewrap.widest(
         Within(
             read=tuple((root.spelled, root.real) for root in there if not root.writable),
@@ -246,7 +262,7 @@ class _Output(asyncio.Protocol):
 class _Run:
     """One process and what watches it. Everything it opens is closed by `finish` or by the stack that it was given."""
 
-    def __init__(self, held: ExitStack, output_bytes_max: int, scope: Scope, group: asyncio.TaskGroup) -> None:
+    def __init__(self, held: AsyncExitStack, output_bytes_max: int, scope: Scope, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._scope = scope
@@ -337,8 +353,10 @@ class _Run:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_S_MAX):
                         await asyncio.shield(self._drained)
+        except BaseException:
+            self._signal(signal.SIGKILL)  # cancelled once more: there is no time to ask
+            raise
         finally:
-            self._signal(signal.SIGKILL)
             self._hear()
             self._loop.remove_reader(self._ours.fileno())
             for transport in self._transports:
@@ -359,10 +377,10 @@ class _Run:
         if which == signal.SIGTERM:
             self._signal_group(self._program or process.pid, which)
             return
-        if self._init is not None:
+        if self._init is not None:  # the first process of the namespace takes all others of it along
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init, which)
-        if self._program is not None:
+        elif self._program is not None:
             self._signal_group(self._program, which)
         if process.returncode is None:
             self._signal_group(process.pid, which)
@@ -429,7 +447,7 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _memory_file(data: bytes, held: ExitStack) -> int:
+def _memory_file(data: bytes, held: AsyncExitStack) -> int:
     """A file without a name that holds the data, at its beginning."""
     descriptor = os.memfd_create("wardwright", os.MFD_CLOEXEC)
     held.callback(os.close, descriptor)

@@ -61,7 +61,7 @@ def test_the_example_is_right() -> None:
             "contract_reference",
             "no argument `repo`",
             "scope.read",
-            "repository",
+            "repo_path",
         ),
         (function("degrade: git.lgo\n"), "contract_reference", "no tool is named `git.lgo`", "degrade", "git.log"),
         (function("degrade: git.diff\n"), "contract_reference", "does not take the same arguments", "degrade", None),
@@ -79,31 +79,31 @@ def test_the_example_is_right() -> None:
             "contract_reference",
             "`git.log` has no argument `repositry`",
             "steps[0].arguments.repositry",
-            "repository",
+            "repo_path",
         ),
         (
             steps("{tool: git.log}"),
             "contract_invalid",
-            "needs the argument `repository`",
+            "needs the argument `repo_path`",
             "steps[0]",
-            "add `repository",
+            "add `repo_path",
         ),
         (
-            steps("{tool: git.log, arguments: {repository: /a, count_max: many}}"),
+            steps("{tool: git.log, arguments: {repo_path: /a, count_max: many}}"),
             "contract_invalid",
             "would be refused: expected `int`, got `str`",
             "steps[0].arguments.count_max",
             None,
         ),
         (
-            steps("{tool: git.status, arguments: {repository: /a}, expect: {claen: true}}"),
+            steps("{tool: git.status, arguments: {repo_path: /a}, expect: {claen: true}}"),
             "contract_reference",
             "the result of `git.status` has no `claen`",
             "steps[0].expect.claen",
             "clean",
         ),
         (
-            steps('{tool: git.status, arguments: {repository: /a}, expect: {clean: "yes"}}'),
+            steps('{tool: git.status, arguments: {repo_path: /a}, expect: {clean: "yes"}}'),
             "contract_invalid",
             "would be refused: expected `bool`",
             "steps[0].expect.clean",
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told_with_its_place(text: str, code: str, message: str
 
 
 def test_a_step_may_be_a_tool_of_steps() -> None:
-    inner = steps('{tool: git.log, arguments: {repository: "{folder}"}}').replace("name: mine", "name: inner")
+    inner = steps('{tool: git.log, arguments: {repo_path: "{folder}"}}').replace("name: mine", "name: inner")
     inner += "parameters: [{name: folder, type: text, required: true}]\n"
     assert errors(inner + "---\n" + steps("{tool: inner, arguments: {folder: /a}}")) == []
     found = errors(inner + "---\n" + steps("{tool: inner, arguments: {folder: 3}}"))
@@ -129,7 +129,7 @@ def test_a_step_may_be_a_tool_of_steps() -> None:
 
 def test_a_document_stands_in_the_place_of_the_built_in_tool_of_its_name() -> None:
     graver = function(effect="write-local", rest="reversal: T1\n").replace("name: mine", "name: git.log")
-    found = errors(graver + "---\n" + steps("{tool: git.log, arguments: {repository: /a}}"))
+    found = errors(graver + "---\n" + steps("{tool: git.log, arguments: {repo_path: /a}}"))
     assert [(one[0], one[2]) for one in found] == [("contract_invalid", "steps[0].tool")]
 
 
@@ -141,13 +141,13 @@ def deploy() -> tuple[type[msgspec.Struct], tuple[Step, ...]]:
 
 def test_the_parameters_of_steps_are_arguments_like_any_other() -> None:
     cls, _ = deploy()
-    made = msgspec.to_builtins(decoded(cls, {"repository": "/srv/app", "service": "app"}))
-    assert made == {"repository": "/srv/app", "service": "app", "branch": "main", "remote": "origin"}
+    made = msgspec.to_builtins(decoded(cls, {"repo_path": "/srv/app", "service": "app"}))
+    assert made == {"repo_path": "/srv/app", "service": "app", "branch": "main", "remote": "origin"}
     with pytest.raises(WardwrightError) as caught:
-        decoded(cls, {"repository": "/srv/app"})
-    assert caught.value.message == "the argument `service` is missing"
-    assert caught.value.hint == "`service`: The systemd unit that runs from it."
-    assert schema(cls)["required"] == ["repository", "service"]
+        decoded(cls, {"service": "app"})
+    assert caught.value.message == "the argument `repo_path` is missing"
+    assert caught.value.hint == "`repo_path`: The absolute path of the checkout."
+    assert schema(cls)["required"] == ["repo_path"]
     assert schema(cls)["properties"]["branch"] == {
         "description": "The branch to pull.",
         "type": "string",
@@ -157,11 +157,11 @@ def test_the_parameters_of_steps_are_arguments_like_any_other() -> None:
 
 def test_each_step_is_called_with_what_the_whole_was_called_with() -> None:
     cls, listed = deploy()
-    made = decoded(cls, {"repository": "/srv/app", "service": "app", "branch": "topic"})
+    made = decoded(cls, {"repo_path": "/srv/app", "service": "app", "branch": "topic"})
     calls = [(step.tool, arguments_of(step, made)) for step in listed]
     assert calls == [
-        ("git.status", {"repository": "/srv/app"}),
-        ("git.sync", {"branch": "topic", "how": "pull", "remote": "origin", "repository": "/srv/app"}),
+        ("git.status", {"repo_path": "/srv/app"}),
+        ("git.sync", {"branch": "topic", "how": "pull", "remote": "origin", "repo_path": "/srv/app"}),
         ("service.control", {"action": "restart", "unit": "app"}),
         ("service.status", {"unit": "app"}),
     ]
@@ -171,7 +171,7 @@ def test_each_step_is_called_with_what_the_whole_was_called_with() -> None:
 
 def test_what_an_argument_holds_is_not_read_as_a_template() -> None:
     cls, listed = deploy()
-    made = decoded(cls, {"repository": "/srv/app", "service": "app", "branch": "{remote}"})
+    made = decoded(cls, {"repo_path": "/srv/app", "service": "app", "branch": "{remote}"})
     assert arguments_of(listed[1], made)["branch"] == "{remote}"
 
 

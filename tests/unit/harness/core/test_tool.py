@@ -68,7 +68,7 @@ def test_json_and_keywords_make_the_same_arguments() -> None:
     made = ReadArguments(path="/a", offset=3)
     assert decoded(ReadArguments, b'{"offset": 3, "path": "/a"}') == made
     assert decoded(ReadArguments, {"offset": 3, "path": "/a"}) == made
-    assert decoded(LogArguments, {"repository": "/a", "paths": ("b",)}).paths == ("b",)
+    assert decoded(LogArguments, {"repo_path": "/a", "paths": ("b",)}).paths == ("b",)
 
 
 def test_an_unknown_argument_is_told_with_the_nearest() -> None:
@@ -90,7 +90,7 @@ def test_a_missing_argument_is_told_in_words() -> None:
         ({"path": "/a", "offset": True}, ReadArguments, "expected `int`, got `bool`", "offset"),
         ({"path": "/a", "bytes_max": 0}, ReadArguments, "expected `int` >= 1", "bytes_max"),
         ({"path": "a"}, ReadArguments, "it is not as it must be", "path"),
-        ({"repository": "/a", "paths": ["b", 1]}, LogArguments, "expected `str`, got `int`", "paths[1]"),
+        ({"repo_path": "/a", "paths": ["b", 1]}, LogArguments, "expected `str`, got `int`", "paths[1]"),
         ({"url": "https://a/", "headers": {"a": 1}}, FetchArguments, "expected `str`, got `int`", "headers[...]"),
     ],
 )

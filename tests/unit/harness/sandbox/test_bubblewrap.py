@@ -25,15 +25,14 @@ WORDS = """
 --cap-drop ALL --cap-add CAP_SYS_ADMIN --cap-add CAP_SYS_RESOURCE --cap-add CAP_SETPCAP
 --info-fd 9 --size 536870912 --tmpfs /tmp
 --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --ro-bind /etc/passwd /etc/passwd
---ro-bind /usr/lib/wardwright/launcher.py /run/wardwright/launcher.py
 --bind /data/work /data/work --bind /data/work /srv/work --ro-bind /srv/docs /srv/docs
---proc /proc --perms 0755 --tmpfs /dev
+--proc /proc --perms 0755 --tmpfs /dev --ro-bind /usr/lib/wardwright/launcher.py /dev/wardwright/launcher.py
 --dev-bind /dev/null /dev/null --dev-bind /dev/zero /dev/zero --dev-bind /dev/full /dev/full
 --dev-bind /dev/random /dev/random --dev-bind /dev/urandom /dev/urandom
 --symlink /proc/self/fd/0 /dev/stdin --symlink /proc/self/fd/1 /dev/stdout --symlink /proc/self/fd/2 /dev/stderr
 --symlink /proc/self/fd /dev/fd --size 536870912 --perms 1777 --tmpfs /dev/shm
 --remount-ro /dev --remount-ro / --chdir /
--- /usr/bin/python3.11 -I -S /run/wardwright/launcher.py 11
+-- /usr/bin/python3.11 -I -S /dev/wardwright/launcher.py 11
 """
 
 

@@ -29,7 +29,7 @@ def failing(calling: Callable[[], object]) -> WardwrightError:
 
 
 def test_a_fresh_checkout_is_clean(here: Path) -> None:
-    status = call(STATUS, world(here), repository=str(here))
+    status = call(STATUS, world(here), repo_path=str(here))
     assert (status.branch, status.clean, status.upstream) == ("main", True, None)
     assert status.commit == git(here, "rev-parse", "HEAD")
 
@@ -42,14 +42,14 @@ def test_status_tells_what_is_staged_changed_renamed_and_new(here: Path) -> None
     (here / "a.txt").write_text("changed")
     (here / "new folder").mkdir()
     (here / "new folder" / "-x").write_text("")
-    status = call(STATUS, world(here), repository=str(here))
+    status = call(STATUS, world(here), repo_path=str(here))
     assert not status.clean
     assert status.changed == (
         FileState(path="a.txt", staged="none", unstaged="modified"),
         FileState(path="renamed", staged="renamed", unstaged="none", original="b c\n.txt"),
     )
     assert status.untracked == ("new folder/",)
-    everything = call(STATUS, world(here), repository=str(here), untracked="all")
+    everything = call(STATUS, world(here), repo_path=str(here), untracked="all")
     assert everything.untracked == ("new folder/-x",)
 
 
@@ -62,7 +62,7 @@ def test_status_tells_a_conflict(here: Path) -> None:
     git(here, "commit", "--quiet", "--all", "--message=main")
     with pytest.raises(Exception, match="returned non-zero"):
         git(here, "merge", "--quiet", "other")
-    status = call(STATUS, world(here), repository=str(here))
+    status = call(STATUS, world(here), repo_path=str(here))
     assert status.changed == (FileState(path="a.txt", staged="unmerged", unstaged="unmerged", conflict=True),)
 
 
@@ -70,14 +70,14 @@ def test_a_repository_without_commits_has_none(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")
-    assert call(STATUS, world(folder), repository=str(folder)).commit is None
-    assert failing(lambda: call(LOG, world(folder), repository=str(folder))).code == "tool_failed"
+    assert call(STATUS, world(folder), repo_path=str(folder)).commit is None
+    assert failing(lambda: call(LOG, world(folder), repo_path=str(folder))).code == "tool_failed"
 
 
 def test_a_folder_within_a_repository_is_no_repository(here: Path) -> None:
     below = here / "below"
     below.mkdir()
-    error = failing(lambda: call(STATUS, world(below), repository=str(below)))
+    error = failing(lambda: call(STATUS, world(below), repo_path=str(below)))
     assert (error.code, "not a git repository" in error.message) == ("tool_failed", True)
 
 
@@ -85,7 +85,7 @@ def test_a_log_tells_commits_with_their_messages(here: Path) -> None:
     (here / "b").write_text("")
     git(here, "add", ".")
     git(here, "commit", "--quiet", "--message=Zwei: Grüße")
-    log = call(LOG, world(here), repository=str(here))
+    log = call(LOG, world(here), repo_path=str(here))
     assert [(one.subject, one.body) for one in log.commits] == [("Zwei: Grüße", ""), ("First", "With a body.")]
     assert (log.commits[0].author, log.commits[0].email, log.commits[0].at_s) == ("Ada", "ada@example.com", 1767323045)
     assert log.commits[0].parents == (log.commits[1].commit,)
@@ -94,9 +94,9 @@ def test_a_log_tells_commits_with_their_messages(here: Path) -> None:
 
 def test_a_log_is_cut_at_its_count_and_says_so(here: Path) -> None:
     git(here, "commit", "--quiet", "--allow-empty", "--message=two")
-    log = call(LOG, world(here), repository=str(here), count_max=1)
+    log = call(LOG, world(here), repo_path=str(here), count_max=1)
     assert ([one.subject for one in log.commits], log.truncated) == (["two"], True)
-    rest = call(LOG, world(here), repository=str(here), count_max=1, skip=1)
+    rest = call(LOG, world(here), repo_path=str(here), count_max=1, skip=1)
     assert ([one.subject for one in rest.commits], rest.truncated) == (["First"], False)
 
 
@@ -104,13 +104,13 @@ def test_a_log_of_a_path_takes_the_path_for_no_pattern(here: Path) -> None:
     (here / "*").write_text("")
     git(here, "add", ".")
     git(here, "commit", "--quiet", "--message=star")
-    log = call(LOG, world(here), repository=str(here), paths=["*"])
+    log = call(LOG, world(here), repo_path=str(here), paths=["*"])
     assert [one.subject for one in log.commits] == ["star"]
 
 
 @pytest.mark.parametrize("revision", ["--output=/tmp/x", "-p", "a b", "main\n", ""])
 def test_what_is_no_revision_is_refused_before_git_sees_it(here: Path, revision: str) -> None:
-    error = failing(lambda: call(LOG, world(here), repository=str(here), revision=revision))
+    error = failing(lambda: call(LOG, world(here), repo_path=str(here), revision=revision))
     assert error.code == "tool_arguments"
     assert error.place is not None
     assert error.place.path == "revision"
@@ -120,11 +120,11 @@ def test_a_diff_counts_lines_and_tells_them(here: Path) -> None:
     (here / "a.txt").write_text("one\n2\nthree\n")
     (here / "bin").write_bytes(b"\0\1")
     git(here, "add", "bin")
-    diff = call(DIFF, world(here), repository=str(here))
+    diff = call(DIFF, world(here), repo_path=str(here))
     assert diff.files == (FileChange(path="a.txt", kind="modified", added=2, removed=1),)
     assert diff.patch is not None
     assert "-two\n+2\n+three\n" in diff.patch.text
-    staged = call(DIFF, world(here), repository=str(here), staged=True, patch=False)
+    staged = call(DIFF, world(here), repo_path=str(here), staged=True, patch=False)
     assert staged.files == (FileChange(path="bin", kind="added", added=None, removed=None),)
     assert staged.patch is None
 
@@ -132,7 +132,7 @@ def test_a_diff_counts_lines_and_tells_them(here: Path) -> None:
 def test_a_diff_between_commits_follows_renames(here: Path) -> None:
     git(here, "mv", "a.txt", "b.txt")
     git(here, "commit", "--quiet", "--message=move")
-    diff = call(DIFF, world(here), repository=str(here), base="HEAD~1", head="HEAD")
+    diff = call(DIFF, world(here), repo_path=str(here), base="HEAD~1", head="HEAD")
     assert diff.files == (FileChange(path="b.txt", kind="renamed", original="a.txt", added=0, removed=0),)
 
 
@@ -145,9 +145,9 @@ def test_a_diff_runs_no_program_that_the_repository_names(here: Path, tmp_path: 
         git(here, "config", name, str(script))
     (here / ".gitattributes").write_text("* diff=x\n")
     (here / "a.txt").write_text("changed")
-    call(DIFF, world(here), repository=str(here))
-    call(STATUS, world(here), repository=str(here))
-    call(LOG, world(here), repository=str(here))
+    call(DIFF, world(here), repo_path=str(here))
+    call(STATUS, world(here), repo_path=str(here))
+    call(LOG, world(here), repo_path=str(here))
     assert not trap.exists()
 
 
@@ -156,7 +156,7 @@ def test_a_repository_that_claims_files_elsewhere_is_not_believed(here: Path, tm
     elsewhere.mkdir()
     (elsewhere / "secret").write_text("secret")
     git(here, "config", "core.worktree", str(elsewhere))
-    assert call(STATUS, world(here), repository=str(here)).clean
+    assert call(STATUS, world(here), repo_path=str(here)).clean
 
 
 def hook(here: Path, name: str, trap: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_commit_takes_some_paths_and_leaves_what_else_is_staged(here: Path) ->
     (here / "mine").write_text("mine")
     (here / "theirs").write_text("theirs")
     git(here, "add", "theirs")
-    made = call(COMMIT, world(here), repository=str(here), message="Add mine\n\nSo.\n", paths=["mine"])
+    made = call(COMMIT, world(here), repo_path=str(here), message="Add mine\n\nSo.\n", paths=["mine"])
     assert (made.commit.subject, made.commit.body) == ("Add mine", "So.")
     assert made.commit.commit == git(here, "rev-parse", "HEAD")
     assert git(here, "show", "--name-only", "--format=") == "mine"
@@ -180,7 +180,7 @@ def test_a_commit_takes_some_paths_and_leaves_what_else_is_staged(here: Path) ->
 def test_a_commit_of_everything_takes_what_is_new_and_what_is_gone(here: Path) -> None:
     (here / "a.txt").unlink()
     (here / "-n").write_text("")
-    call(COMMIT, world(here), repository=str(here), message="-m", everything=True)
+    call(COMMIT, world(here), repo_path=str(here), message="-m", everything=True)
     assert git(here, "ls-files") == "-n"
     assert git(here, "log", "-1", "--format=%s") == "-m"
 
@@ -188,7 +188,7 @@ def test_a_commit_of_everything_takes_what_is_new_and_what_is_gone(here: Path) -
 def test_a_commit_names_its_author(here: Path) -> None:
     (here / "b").write_text("")
     made = call(
-        COMMIT, world(here), repository=str(here), message="b", everything=True, author="Grace H <g@example.com>"
+        COMMIT, world(here), repo_path=str(here), message="b", everything=True, author="Grace H <g@example.com>"
     )
     assert (made.commit.author, made.commit.email) == ("Grace H", "g@example.com")
     assert git(here, "log", "-1", "--format=%cn") == "Grace H"
@@ -198,32 +198,32 @@ def test_a_commit_runs_hooks_only_if_it_was_asked_to(here: Path, tmp_path: Path)
     trap = tmp_path / "trap"
     hook(here, "pre-commit", trap)
     (here / "b").write_text("b")
-    call(COMMIT, world(here), repository=str(here), message="b", everything=True)
+    call(COMMIT, world(here), repo_path=str(here), message="b", everything=True)
     assert not trap.exists()
     (here / "b").write_text("c")
-    call(COMMIT, world(here), repository=str(here), message="c", everything=True, hooks=True)
+    call(COMMIT, world(here), repo_path=str(here), message="c", everything=True, hooks=True)
     assert trap.exists()
 
 
 def test_nothing_to_commit_is_a_failure(here: Path) -> None:
-    error = failing(lambda: call(COMMIT, world(here), repository=str(here), message="none"))
+    error = failing(lambda: call(COMMIT, world(here), repo_path=str(here), message="none"))
     assert (error.code, "nothing to commit" in error.message) == ("tool_failed", True)
 
 
 def test_a_branch_is_made_taken_and_deleted(here: Path) -> None:
     commit = git(here, "rev-parse", "HEAD")
-    made = call(BRANCH, world(here), repository=str(here), how="create", name="topic/x")
+    made = call(BRANCH, world(here), repo_path=str(here), how="create", name="topic/x")
     assert made.branches == (
         Branch(name="main", commit=commit, upstream=None, current=True),
         Branch(name="topic/x", commit=commit, upstream=None, current=False),
     )
-    assert call(BRANCH, world(here), repository=str(here), how="switch", name="topic/x").current == "topic/x"
+    assert call(BRANCH, world(here), repo_path=str(here), how="switch", name="topic/x").current == "topic/x"
     assert (
-        failing(lambda: call(BRANCH, world(here), repository=str(here), how="delete", name="topic/x")).code
+        failing(lambda: call(BRANCH, world(here), repo_path=str(here), how="delete", name="topic/x")).code
         == "tool_failed"
     )
-    call(BRANCH, world(here), repository=str(here), how="switch", name="main")
-    left = call(BRANCH, world(here), repository=str(here), how="delete", name="topic/x")
+    call(BRANCH, world(here), repo_path=str(here), how="switch", name="main")
+    left = call(BRANCH, world(here), repo_path=str(here), how="delete", name="topic/x")
     assert [one.name for one in left.branches] == ["main"]
 
 
@@ -231,18 +231,18 @@ def test_a_branch_with_work_of_its_own_is_not_deleted(here: Path) -> None:
     git(here, "switch", "--quiet", "--create=topic")
     git(here, "commit", "--quiet", "--allow-empty", "--message=work")
     git(here, "switch", "--quiet", "main")
-    error = failing(lambda: call(BRANCH, world(here), repository=str(here), how="delete", name="topic"))
+    error = failing(lambda: call(BRANCH, world(here), repo_path=str(here), how="delete", name="topic"))
     assert "not fully merged" in error.message
 
 
 @pytest.mark.parametrize("name", ["-D", "--force", "a b", "x\n", "a~1"])
 def test_what_is_no_name_of_a_branch_is_refused_before_git_sees_it(here: Path, name: str) -> None:
-    error = failing(lambda: call(BRANCH, world(here), repository=str(here), how="delete", name=name))
+    error = failing(lambda: call(BRANCH, world(here), repo_path=str(here), how="delete", name=name))
     assert error.code == "tool_arguments"
 
 
 def test_a_branch_must_be_named_to_be_changed(here: Path) -> None:
-    error = failing(lambda: call(BRANCH, world(here), repository=str(here), how="delete"))
+    error = failing(lambda: call(BRANCH, world(here), repo_path=str(here), how="delete"))
     assert error.code == "tool_arguments"
 
 
@@ -261,13 +261,13 @@ def test_a_pull_goes_forward(here: Path, pair: tuple[Path, Path]) -> None:
     git(here, "commit", "--quiet", "--allow-empty", "--message=new")
     git(here, "push", "--quiet", str(bare), "main")
     after = git(here, "rev-parse", "HEAD")
-    fetched = call(SYNC, world(clone), repository=str(clone), how="fetch")
+    fetched = call(SYNC, world(clone), repo_path=str(clone), how="fetch")
     assert (fetched.before, fetched.after, fetched.changed) == (before, after, True)
     assert git(clone, "rev-parse", "HEAD") == before
-    assert call(STATUS, world(clone), repository=str(clone)).behind == 1
-    pulled = call(SYNC, world(clone), repository=str(clone), how="pull")
+    assert call(STATUS, world(clone), repo_path=str(clone)).behind == 1
+    pulled = call(SYNC, world(clone), repo_path=str(clone), how="pull")
     assert (pulled.branch, pulled.before, pulled.after, pulled.changed) == ("main", before, after, True)
-    assert not call(SYNC, world(clone), repository=str(clone), how="pull").changed
+    assert not call(SYNC, world(clone), repo_path=str(clone), how="pull").changed
 
 
 def test_a_pull_never_merges(here: Path, pair: tuple[Path, Path]) -> None:
@@ -276,7 +276,7 @@ def test_a_pull_never_merges(here: Path, pair: tuple[Path, Path]) -> None:
     git(here, "push", "--quiet", str(bare), "main")
     git(clone, "commit", "--quiet", "--allow-empty", "--message=ours")
     ours = git(clone, "rev-parse", "HEAD")
-    error = failing(lambda: call(SYNC, world(clone), repository=str(clone), how="pull"))
+    error = failing(lambda: call(SYNC, world(clone), repo_path=str(clone), how="pull"))
     assert error.code == "tool_failed"
     assert git(clone, "rev-parse", "HEAD") == ours
 
@@ -286,7 +286,7 @@ def test_a_push_never_forces_and_runs_no_hooks(here: Path, pair: tuple[Path, Pat
     trap = tmp_path / "trap"
     hook(clone, "pre-push", trap)
     git(clone, "commit", "--quiet", "--allow-empty", "--message=ours")
-    pushed = call(SYNC, world(clone), repository=str(clone), how="push")
+    pushed = call(SYNC, world(clone), repo_path=str(clone), how="push")
     assert pushed.after == git(bare, "rev-parse", "main")
     assert pushed.changed
     assert not trap.exists()
@@ -294,7 +294,7 @@ def test_a_push_never_forces_and_runs_no_hooks(here: Path, pair: tuple[Path, Pat
     git(here, "push", "--quiet", "--force", str(bare), "main")
     git(clone, "commit", "--quiet", "--allow-empty", "--message=more")
     theirs = git(bare, "rev-parse", "main")
-    assert failing(lambda: call(SYNC, world(clone), repository=str(clone), how="push")).code == "tool_failed"
+    assert failing(lambda: call(SYNC, world(clone), repo_path=str(clone), how="push")).code == "tool_failed"
     assert git(bare, "rev-parse", "main") == theirs
 
 
@@ -303,18 +303,18 @@ def test_a_remote_that_would_run_a_program_is_not_asked(here: Path, tmp_path: Pa
     git(here, "remote", "add", "evil", f"ext::sh -c 'touch {trap}'")
     git(here, "config", "protocol.ext.allow", "always")
     assert (
-        failing(lambda: call(SYNC, world(here), repository=str(here), how="fetch", remote="evil")).code == "tool_failed"
+        failing(lambda: call(SYNC, world(here), repo_path=str(here), how="fetch", remote="evil")).code == "tool_failed"
     )
     assert not trap.exists()
 
 
 def test_a_repository_outside_the_scope_is_denied(here: Path) -> None:
     scope = ToolScope(read=("/srv",), programs=("git",))
-    error = failing(lambda: call(STATUS, world(here), scope=scope, repository=str(here)))
+    error = failing(lambda: call(STATUS, world(here), scope=scope, repo_path=str(here)))
     assert error.code == "scope_denied"
 
 
 def test_git_is_run_without_the_variables_of_its_caller(here: Path) -> None:
     made = world(here)
     made.environment["GIT_DIR"] = os.devnull
-    assert call(STATUS, made, repository=str(here)).clean
+    assert call(STATUS, made, repo_path=str(here)).clean

@@ -27,8 +27,8 @@ T = TypeVar("T")
 IDENTITY: Final = ("GIT_AUTHOR_EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_EMAIL", "GIT_COMMITTER_NAME")
 """Who commits, where our own environment says so."""
 
-READING: Final = ToolScope(read=("{repository}",), programs=("git",))
-WRITING: Final = ToolScope(write=("{repository}",), programs=("git",), environment=IDENTITY)
+READING: Final = ToolScope(read=("{repo_path}",), programs=("git",))
+WRITING: Final = ToolScope(write=("{repo_path}",), programs=("git",), environment=IDENTITY)
 
 _NO_HOOKS: Final = "core.hooksPath=/dev/null"
 

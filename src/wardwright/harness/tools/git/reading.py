@@ -24,7 +24,7 @@ Paths = Annotated[tuple[RelativePath, ...], msgspec.Meta(max_length=1000)]
 class StatusArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which repository."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     untracked: Literal["all", "folders", "none"] = "folders"
     """Whether files are told that git does not know: each, a folder of such files as one, or none."""
@@ -53,7 +53,7 @@ async def status(arguments: StatusArguments, context: Context) -> Status:
     files = {"all": "all", "folders": "normal", "none": "no"}[arguments.untracked]
     ended = await git(
         context,
-        arguments.repository,
+        arguments.repo_path,
         "status",
         "--porcelain=v2",
         "--branch",
@@ -84,7 +84,7 @@ async def status(arguments: StatusArguments, context: Context) -> Status:
 class LogArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which commits."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     revision: Revision = "HEAD"
     """Where to begin, or a range such as `v1..v2`."""
@@ -107,7 +107,7 @@ async def log(arguments: LogArguments, context: Context) -> Log:
     """List commits, the newest first."""
     ended = await git(
         context,
-        arguments.repository,
+        arguments.repo_path,
         "log",
         "-z",
         f"--format={porcelain.LOG_FORMAT}",
@@ -132,7 +132,7 @@ async def log(arguments: LogArguments, context: Context) -> Log:
 class DiffArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Between what."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     base: Revision | None = None
     """The older side; unset: the index, or with `staged` the last commit."""
@@ -164,14 +164,14 @@ async def diff(arguments: DiffArguments, context: Context) -> Diff:
     sides = [side for side in (arguments.base, arguments.head) if side is not None]
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", "--ignore-submodules=dirty")
     rest = (*(["--cached"] if arguments.staged else []), "--end-of-options", *sides, "--", *arguments.paths)
-    ended = await git(context, arguments.repository, "diff", *options, "--raw", "--numstat", "-z", *rest)
+    ended = await git(context, arguments.repo_path, "diff", *options, "--raw", "--numstat", "-z", *rest)
     changes = understood(lambda: porcelain.changes(ended.stdout, cut=ended.truncated))
     files = fitting_items(changes, context.output_bytes_max // 4)
     cut = ended.truncated or len(files) < len(changes)
     if not arguments.patch:
         return Diff(files=files, patch=None, truncated=cut)
     lines = f"--unified={arguments.context_lines}"
-    patch = await git(context, arguments.repository, "diff", *options, "--submodule=short", lines, "--patch", *rest)
+    patch = await git(context, arguments.repo_path, "diff", *options, "--submodule=short", lines, "--patch", *rest)
     whole = whole_chars(patch.stdout) if patch.truncated else patch.stdout
     data = fitting(whole, context.output_bytes_max // 2)
     return Diff(files=files, patch=told(data), truncated=cut or patch.truncated or len(data) < len(whole))

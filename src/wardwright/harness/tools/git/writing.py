@@ -25,7 +25,7 @@ from wardwright.kernel.errors import Place, WardwrightError
 class CommitArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to commit."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     message: Annotated[str, msgspec.Meta(min_length=1, max_length=65_536, pattern=r"^[^\x00]*\S[^\x00]*$")]
     paths: Paths = ()
@@ -49,7 +49,7 @@ async def commit(arguments: CommitArguments, context: Context) -> Committed:
     if arguments.everything and arguments.paths:
         message = "`everything` leaves no choice of `paths`"
         raise WardwrightError("tool_arguments", message, place=Place(path="paths"))
-    repository = arguments.repository
+    repository = arguments.repo_path
     if arguments.everything or arguments.paths:
         await git(context, repository, "add", "--all", "--", *(arguments.paths or (".",)))
     only = ("--only", "--", *arguments.paths) if arguments.paths else ()
@@ -86,7 +86,7 @@ def _signed(author: str | None) -> tuple[tuple[str, str], ...]:
 class BranchArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to do with which branch."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     how: Literal["list", "create", "switch", "delete"] = "list"
     """`switch` keeps changes that are not committed, and fails where it could not; `delete` only what is merged."""
@@ -108,7 +108,7 @@ class Branches(msgspec.Struct, frozen=True, kw_only=True):
 
 async def branch(arguments: BranchArguments, context: Context) -> Branches:
     """List, create, switch to or delete a branch."""
-    repository, name = arguments.repository, arguments.name or ""
+    repository, name = arguments.repo_path, arguments.name or ""
     if arguments.how != "list" and not name:
         message = f"`how: {arguments.how}` needs the name of a branch"
         raise WardwrightError("tool_arguments", message, place=Place(path="name"))
@@ -141,7 +141,7 @@ async def branch(arguments: BranchArguments, context: Context) -> Branches:
 class SyncArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which way."""
 
-    repository: AbsolutePath
+    repo_path: AbsolutePath
     """The top folder of a working tree."""
     how: Literal["fetch", "pull", "push"]
     """`pull` fetches and goes forward; it never merges. `push` never forces."""
@@ -164,7 +164,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
 
 async def sync(arguments: SyncArguments, context: Context) -> Synced:
     """Fetch, pull or push one branch. History is never rewritten, on either side."""
-    repository, remote = arguments.repository, arguments.remote
+    repository, remote = arguments.repo_path, arguments.remote
     current = await _current(context, repository)
     name = arguments.branch or current
     if name is None:
@@ -255,7 +255,7 @@ SYNC: Final = Tool(
         reversal="T3",
         implements="git.sync",
         timeout_s=300,
-        scope=ToolScope(write=("{repository}",), programs=("git",), environment=("SSH_AUTH_SOCK",)),
+        scope=ToolScope(write=("{repo_path}",), programs=("git",), environment=("SSH_AUTH_SOCK",)),
     ),
     arguments=SyncArguments,
     result=Synced,
