@@ -110,3 +110,26 @@ def test_a_thread_can_wall_itself_in(tmp_path: Path) -> None:
     thread.join()
     assert seen == [landlock.abi(), "in", "refused"]
     assert (tmp_path / "out").read_text() == "out"
+
+
+def test_the_launcher_changes_no_setting_of_the_machine_where_there_is_no_namespace(
+    here: Posture, tmp_path: Path
+) -> None:
+    """A bubblewrap that runs its program and makes no namespace: the walls do not go up, and no limit is set."""
+    limits = [Path(path) for path in ("/proc/sys/kernel/pid_max", "/proc/sys/user/max_user_namespaces")]
+    before = [limit.read_text() for limit in limits]
+    skip = 'while [ "$1" != -- ]; do shift; done'
+    program = _program(tmp_path, f'{skip}; exec "$2" "$3" "$4" {here.layout.launcher} "$6"')
+    broken = msgspec.structs.replace(here, layout=msgspec.structs.replace(here.layout, bubblewrap=program))
+    made = LocalHands(Scope(write=(str(tmp_path),), programs=("touch",)), broken, "both")
+    argv = ("touch", str(tmp_path / "ran"))
+    with pytest.raises(WardwrightError) as refused:
+        asyncio.run(made.run(Command(argv=argv, cwd=str(tmp_path), output_bytes_max=1000, timeout_s=10)))
+    after = [limit.read_text() for limit in limits]
+    for limit, was, now in zip(limits, before, after, strict=True):
+        if now != was:  # so that a failure of this test is not one of the machine
+            limit.write_text(was)
+    assert after == before
+    assert refused.value.code == "sandbox_unavailable"
+    assert "own user namespace" in refused.value.message
+    assert not (tmp_path / "ran").exists()

@@ -82,6 +82,7 @@ def argv(layout: Layout, within: Within, program: str, *, info: int, instruction
     words = [
         layout.bubblewrap,
         "--unshare-all",
+        "--unshare-user",  # of itself the former goes on without, where that is forbidden
         "--die-with-parent",
         "--new-session",
         *("--uid", str(layout.uid), "--gid", str(layout.gid)),

@@ -111,6 +111,9 @@ def _bound_namespace(processes_max: int) -> None:
     Both are settings of the namespaces that bubblewrap made, so they bind nobody else. Afterwards /proc/sys is
     read-only, as bubblewrap leaves it to whoever may not write there anyhow.
     """
+    with open("/proc/self/uid_map", "rb") as file:
+        if file.read().split()[2:] == [b"4294967295"]:
+            raise OSError("this is the machine's own user namespace")
     if processes_max:
         _set("/proc/sys/kernel/pid_max", processes_max)
     _set("/proc/sys/user/max_user_namespaces", 0)

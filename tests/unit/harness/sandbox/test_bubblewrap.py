@@ -21,7 +21,7 @@ LAYOUT = Layout(
 WITHIN = Within(read=(("/srv/docs", "/srv/docs"),), write=(("/srv/work", "/data/work"),))
 
 WORDS = """
-/usr/bin/bwrap --unshare-all --die-with-parent --new-session --uid 1000 --gid 1000
+/usr/bin/bwrap --unshare-all --unshare-user --die-with-parent --new-session --uid 1000 --gid 1000
 --cap-drop ALL --cap-add CAP_SYS_ADMIN --cap-add CAP_SYS_RESOURCE --cap-add CAP_SETPCAP
 --info-fd 9 --size 536870912 --tmpfs /tmp
 --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --ro-bind /etc/passwd /etc/passwd
