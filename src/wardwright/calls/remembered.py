@@ -8,6 +8,7 @@ import msgspec
 
 from wardwright.calls.receipt import CLOSED, Caller, Timings
 from wardwright.journal.entry import Record
+from wardwright.journal.life import TOOL_CLOSED
 from wardwright.limits.budget_record import Charge, Entry
 from wardwright.limits.events import CallEvents
 
@@ -18,17 +19,23 @@ class _Receipt(msgspec.Struct, frozen=True, kw_only=True):
     budget_order: int = 0
     budgets: tuple[Charge, ...] = ()
     caller: Caller
-    history: CallEvents | None = None
     started_at: int
     timings: Timings
 
 
+class _Events(msgspec.Struct, frozen=True):
+    """The same, for history alone."""
+
+    history: CallEvents | None = None
+
+
 _decode: Final = msgspec.json.Decoder(_Receipt).decode
+_decode_events: Final = msgspec.json.Decoder(_Events).decode
 
 
 def events_of(record: Record) -> CallEvents | None:
-    """What a closed call added to history."""
-    return _decode(record.data).history if record.kind == CLOSED else None
+    """What a closed call, of a model or of a tool, added to history."""
+    return _decode_events(record.data).history if record.kind in (CLOSED, TOOL_CLOSED) else None
 
 
 def entry_of(record: Record) -> Entry | None:

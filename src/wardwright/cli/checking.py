@@ -14,13 +14,13 @@ from wardwright.cli.exits import Exit
 from wardwright.cli.figures import counted
 from wardwright.cli.options import json_option, paths_argument
 from wardwright.cli.output import Output, columns
-from wardwright.cli.state import state_of
 from wardwright.contracts.digest import digest
 from wardwright.contracts.route_words import described
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime import library, offline, settings
 from wardwright.runtime.library import Library
 from wardwright.runtime.settings import Settings
+from wardwright.runtime.state_directory import state_of
 
 
 class CheckedModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from wardwright.cli.output import Output
-from wardwright.cli.state import state_of
+from wardwright.runtime.state_directory import state_of
 
 
 def _output(_: click.Context, __: click.Parameter, as_json: bool) -> Output:

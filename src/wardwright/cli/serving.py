@@ -19,9 +19,9 @@ from wardwright.api.serving import serve as run
 from wardwright.api.serving import serve_together
 from wardwright.cli.options import json_option, paths_argument, state_option
 from wardwright.cli.output import Output
-from wardwright.cli.state import state_of
 from wardwright.runtime.crew import READY, worker_command
 from wardwright.runtime.settings import load
+from wardwright.runtime.state_directory import state_of
 from wardwright.runtime.wiring import Runtime
 from wardwright.runtime.worker import WORKERS_MAX, Worker
 

@@ -16,17 +16,6 @@ class _Running(msgspec.Struct):
     url: str
 
 
-def state_of(option: Path | None) -> Path:
-    """`--state`, else `$WARDWRIGHT_STATE`, else `$XDG_STATE_HOME/wardwright`."""
-    if option is not None:
-        return option
-    named = os.environ.get("WARDWRIGHT_STATE")
-    if named:
-        return Path(named)
-    home = os.environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "wardwright"
-
-
 def running_in(state: Path) -> str | None:
     """Where the gateway of a state directory says that it is found; None where its process is gone.
 

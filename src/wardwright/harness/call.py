@@ -63,6 +63,10 @@ class Past(Protocol):
         """Reads of the caller's run, else of its session, that name one of the paths."""
         ...
 
+    def note(self, receipt: tr.ToolReceipt) -> None:
+        """A call has ended: it is found from now on."""
+        ...
+
     async def writers(self, tenant: str, paths: Sequence[str]) -> tuple[Shown, ...]:
         """For each path, who wrote it last."""
         ...

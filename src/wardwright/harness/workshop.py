@@ -93,8 +93,8 @@ class Workshop:
         assert run.served is not None
         found = await self._known(run)
         if found is not None:
-            run.cached_from, value = found.receipt, msgspec.json.decode(found.result)
-            return self._finished(run, value, found.result)
+            run.cached_from = found.receipt
+            return self._finished(run, found.result)
         breaker = self._breaker(run)
         if not breaker.admits(self._now()):
             resting = failure("tool_unavailable", f"`{run.served.name}` rests after failures", "try again later")
@@ -102,8 +102,7 @@ class Workshop:
         began = self._now()
         try:
             await self._intended(run)
-            value = await self._ran(run)
-            result = run.encoded(value)
+            result = run.encoded(await self._ran(run))
         except WardwrightError as error:
             if run.ran:
                 breaker.record(not _blames(error), self._now(), began)
@@ -111,7 +110,7 @@ class Workshop:
             return await self._instead(run, self._closed(run, run.failed(error), error))
         breaker.record(True, self._now(), began)
         await self._sealed(run)
-        return self._finished(run, value, result)
+        return self._finished(run, result)
 
     # -- whether it may ------------------------------------------------------------------------------------------------
 
@@ -287,18 +286,17 @@ class Workshop:
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
-    def _finished(self, run: Run, value: object, result: bytes) -> Ended:
+    def _finished(self, run: Run, result: bytes) -> Ended:
         decision = run.decide_after(result)
         if decision.effect == "block":
             return self._closed(run, "denied", blocked(decision))
-        return self._closed(run, "completed", None, value, result)
+        return self._closed(run, "completed", None, result)
 
     def _closed(
         self,
         run: Run,
         status: tr.Status,
         error: WardwrightError | None,
-        value: object = None,
         result: bytes = b"",
     ) -> Ended:
         """Write the receipt, and learn from it."""
@@ -308,6 +306,7 @@ class Workshop:
         at = receipt.started_at + receipt.timings.total_us
         run_id = said(receipt.caller.run)
         self.around.writer.put(Entry(tr.CLOSED, receipt, at=at, actor="harness", run=run_id, refs=refs))  # type: ignore[arg-type]  # a relation and an entry
+        self.around.past.note(receipt)
         seen = observation_of(receipt, self.around.writer_name)
         if seen is not None:
             self.here.patterns.learn(seen)
@@ -315,7 +314,7 @@ class Workshop:
             assert run.served is not None
             assert run.served.contract.cache is not None
             self._answers.put(run.answer_key, receipt.receipt, result, run.served.contract.cache.ttl_s)
-        return Ended(receipt=receipt, value=value, error=error)
+        return Ended(receipt=receipt, value=msgspec.json.decode(result) if result else None, error=error)
 
     def _breaker(self, run: Run) -> Breaker:
         assert run.served is not None
@@ -341,7 +340,6 @@ class Workshop:
             run.undoing(receipt)
             decision = run.decide_before()
             await self._permitted(run, decision)
-            await self._obliged(run, decision)
             run.reach()
             assert run.hands is not None
             keep = self.around.keep(run.tenant)
@@ -353,8 +351,7 @@ class Workshop:
             await self._sealed(run)
         except WardwrightError as error:
             return self._closed(run, run.failed(error) if run.ran else run.refused(error), error)
-        value = {"restored": [one.path for one in receipt.snapshots]}
-        return self._finished(run, value, run.encoded(value))
+        return self._finished(run, run.encoded({"restored": [one.path for one in receipt.snapshots]}))
 
 
 def observation_of(receipt: tr.ToolReceipt, writer: str) -> Observation | None:

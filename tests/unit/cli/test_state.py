@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wardwright.cli.state import SERVER_FILE, running_in, state_of
+from wardwright.cli.state import SERVER_FILE, running_in
+from wardwright.runtime.state_directory import state_of
 
 
 def test_the_option_wins_over_the_environment_and_that_over_the_home(

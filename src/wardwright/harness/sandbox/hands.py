@@ -11,8 +11,9 @@ import asyncio
 import ssl
 from typing import Final
 
+from wardwright.harness.core.before import Keep, Snapshot
 from wardwright.harness.core.hands import Answer, Command, Content, Ended, Hands, Listing, Request, Scope, WriteHow
-from wardwright.harness.sandbox import files
+from wardwright.harness.sandbox import files, snapshot
 from wardwright.harness.sandbox.beneath import Folders
 from wardwright.harness.sandbox.network import Network
 from wardwright.harness.sandbox.posture import Posture, Requirement, Walls
@@ -52,6 +53,15 @@ class LocalHands(Hands):
 
     async def write(self, path: str, data: bytes, how: WriteHow) -> int:
         return await asyncio.to_thread(files.write, self.folders, path, data, how)
+
+    async def take(self, path: str, keep: Keep) -> Snapshot:
+        return await asyncio.to_thread(snapshot.take, self.folders, path, keep)
+
+    async def sealed(self, taken: Snapshot, keep: Keep) -> Snapshot:
+        return await asyncio.to_thread(snapshot.sealed, self.folders, taken, keep)
+
+    async def restore(self, taken: Snapshot, keep: Keep, *, forced: bool) -> None:
+        await asyncio.to_thread(lambda: snapshot.restore(self.folders, taken, keep, forced=forced))
 
     async def resolve(self, host: str) -> tuple[str, ...]:
         return await self._network.resolve(host)
