@@ -36,7 +36,9 @@ log = logging.getLogger("wardwright")
 class Crew:
     """Construct, `run` once."""
 
-    def __init__(self, command: Callable[[int], Sequence[str]], count: int, *, listener: int) -> None:
+    def __init__(
+        self, command: Callable[[int], Sequence[str]], count: int, *, listener: int, rest_s: float = REST_S
+    ) -> None:
         """`command` is the command line of a worker; each inherits the descriptor `listener`, and writes a line that
         begins with READY to its standard output once it serves. Whatever else it writes there is passed on."""
         self._command = command
@@ -46,6 +48,7 @@ class Crew:
         self._fault = asyncio.Event()
         """A worker cannot be kept running, or somebody wants the end."""
         self._listener = listener
+        self._rest_s = rest_s
         self._processes: dict[int, asyncio.subprocess.Process] = {}
 
     async def run(self, ready: Callable[[bytes], None]) -> int:
@@ -109,7 +112,7 @@ class Crew:
                 log.error("worker %d ended %d times within %d s", number, len(ends), RESTARTS_WITHIN_S)
                 self._end(1)
                 return
-            await asyncio.sleep(REST_S)
+            await asyncio.sleep(self._rest_s)
             if await self._start(number) is None:
                 return
 
