@@ -31,7 +31,6 @@ NO_USAGE: Final = Usage()
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is fixed about one target while its contract version serves."""
 
-    context_window: int
     continues: bool
     """Its provider goes on with an answer that was begun."""
     double: bool
@@ -40,35 +39,31 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     """`<contract>/<target>=<model>`: marks what a model seals for itself, so that no other is handed it."""
     rates: Rates | None
+    selected: rc.Selected
+    """What a receipt says of the target where it answered as the first of its plan."""
     voice: Voice
 
 
-class AttemptUnderWay:
+class AttemptUnderWay(msgspec.Struct, eq=False):
     """Made when the attempt starts; `ended` turns it into what the receipt keeps."""
 
-    __slots__ = (
-        "answer", "answered_ns", "before", "began_ns", "changed", "error_body", "governor", "headers", "http_status",
-        "planned", "reader", "streamed", "terms",
-    )  # fmt: skip
-
-    def __init__(self, planned: routing.Attempt, terms: Terms, now_ns: int) -> None:
-        self.answer: GovernedAnswer | None = None
-        """What judges the answer, where rules read it; else `reader` passes it on."""
-        self.answered_ns: int | None = None
-        self.before: Decision = NOTHING
-        """What rules of the stream phase said before it began."""
-        self.began_ns = now_ns
-        self.changed: tuple[str, ...] = ()
-        """What was altered in its request."""
-        self.error_body = b""
-        self.governor: Governor | None = None
-        self.headers: Headers = []
-        self.http_status: int | None = None
-        self.planned = planned
-        self.reader: Reader | None = None
-        self.streamed: Decision | None = None
-        """What rules of the stream phase decided, once it is over."""
-        self.terms = terms
+    planned: routing.Attempt
+    terms: Terms
+    began_ns: int
+    answer: GovernedAnswer | None = None
+    """What judges the answer, where rules read it; else `reader` passes it on."""
+    answered_ns: int | None = None
+    before: Decision = NOTHING
+    """What rules of the stream phase said before it began."""
+    changed: tuple[str, ...] = ()
+    """What was altered in its request."""
+    error_body: bytes = b""
+    governor: Governor | None = None
+    headers: Headers = []
+    http_status: int | None = None
+    reader: Reader | None = None
+    streamed: Decision | None = None
+    """What rules of the stream phase decided, once it is over."""
 
     @property
     def tally(self) -> Tally | None:

@@ -32,7 +32,7 @@ from wardwright.dialects.openai_request import (
 )
 from wardwright.dialects.voice import FIRST_HOP, HOPS
 from wardwright.gateway.catalog import Catalog, Served, Version
-from wardwright.gateway.core.callers import Headers, identify, unclaimed
+from wardwright.gateway.core.callers import Headers, identify
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.gateway.redemption import Redemption
@@ -54,50 +54,47 @@ _APPROVAL: Final = b"x-wardwright-approval-id"
 _RETRIES: Final = b"x-stainless-retry-count"
 
 
-class Intake:
+class Intake(msgspec.Struct, eq=False):
     """What is known of a request so far."""
 
-    __slots__ = (
-        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_secret", "_variant", "approving",
-        "calibration_ppm", "caller", "contract", "conversation_source", "digest", "estimate", "head", "hops",
-        "include_usage", "key", "kind", "members", "receipt", "redemption", "retries", "rulings", "simulation",
-        "stream", "tenant",
-    )  # fmt: skip
+    kind: Kind
+    _headers: Headers
+    _body: bytes
+    key: Key | None
+    caller: rc.Caller = rc.Caller()
+    """As the key alone says it, until the request is read."""
+    simulation: bool = False
+    approving: list[Proposal] = []
+    """Rules that want the approval that the call names."""
+    calibration_ppm: int | None = None
+    """What the estimate was calibrated by; None where its outcome teaches nothing."""
+    contract: rc.Contract | None = None
+    conversation_source: str = ""
+    digest: str = ""
+    estimate: Estimate | None = None
+    head: ChatHead | EmbeddingsHead | None = None
+    hops: int = 0
+    include_usage: bool = False
+    members: Members = {}
+    """What will be sent on: the client's members with the contract's text around the messages."""
+    receipt: str = ""
+    """The id of the call's receipt, once it has one."""
+    redemption: Redemption | None = None
+    """The use of the approval that the call names, where a rule wants it."""
+    retries: int = 0
+    rulings: Rulings | None = None
+    """Where policies govern the call: its rules, and what they said."""
+    stream: bool = False
+    _found: Survey | None = None
+    _members: Members = {}
+    _preamble: bool = False
+    _postscript: bool = False
+    _secret: Keyed | None = None
+    _variant: Variant | None = None
 
-    def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None, *, simulation: bool = False) -> None:
-        self.approving: list[Proposal] = []
-        """Rules that want the approval that the call names."""
-        self.kind = kind
-        self.key = key
-        self.tenant = "local" if key is None else key.tenant
-        self._headers = headers
-        self._body = body
-        self.calibration_ppm: int | None = None
-        """What the estimate was calibrated by; None where its outcome teaches nothing."""
-        self.caller = unclaimed(key)
-        self.contract: rc.Contract | None = None
-        self.conversation_source = ""
-        self.digest = ""
-        self.estimate: Estimate | None = None
-        self.head: ChatHead | EmbeddingsHead | None = None
-        self.hops = 0
-        self.include_usage = False
-        self.members: Members = {}
-        """What will be sent on: the client's members with the contract's text around the messages."""
-        self.receipt = ""
-        """The id of the call's receipt, once it has one."""
-        self.redemption: Redemption | None = None
-        """The use of the approval that the call names, where a rule wants it."""
-        self.retries = 0
-        self.rulings: Rulings | None = None
-        """Where policies govern the call: its rules, and what they said."""
-        self.simulation = simulation
-        self.stream = False
-        self._found: Survey | None = None
-        self._members: Members = {}
-        self._preamble = self._postscript = False
-        self._secret: Keyed | None = None
-        self._variant: Variant | None = None
+    @property
+    def tenant(self) -> str:
+        return "local" if self.key is None else self.key.tenant
 
     def read(self, secret: Keyed) -> None:
         """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and

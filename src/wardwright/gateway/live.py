@@ -103,45 +103,35 @@ class _Wake(Deadline):
         self._live = None
 
 
-class Live:
+class Live(msgspec.Struct, eq=False):
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
-    __slots__ = (
-        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_intake", "_onward",
-        "_opened", "_queue", "_tape", "_waits", "_wake", "deadline_s", "machine", "version",
-    )  # fmt: skip
+    _gateway: Surroundings
+    machine: Machine
+    _client: Client | None
+    """Where capture is on, the tape that stands before the client."""
+    _intake: Intake
+    version: Version | None
+    _waits: bool
+    """What follows `Open` and `Close` waits for the journal."""
+    _calibration_ppm: int | None
+    _tape: Tape | None = None
+    _aim: Aim | None = None
+    """Of the attempt that runs or ran last."""
+    _began: float = 0.0
+    """When it started, in monotonic seconds."""
+    _begun: bool = False
+    """The client has the head of a stream."""
+    _exchange: Exchange | None = None
+    _opened: Entry | None = None
+    _queue: deque[Effect] | None = None
+    """Effects that wait for the journal; None while nothing waits."""
+    _wake: _Wake | None = None
 
-    def __init__(
-        self,
-        gateway: Surroundings,
-        machine: Machine,
-        client: Client,
-        intake: Intake,
-        version: Version | None,
-        tape: Tape | None = None,
-    ) -> None:
-        """`tape` stands before the client where capture is on."""
-        self._client: Client | None = client if tape is None else tape
-        self._exchange: Exchange | None = None
-        self._gateway = gateway
-        self._calibration_ppm = intake.calibration_ppm
-        self._intake = intake
-        self._onward = intake.onward()
-        self._opened: Entry | None = None
-        self._queue: deque[Effect] | None = None
-        """Effects that wait for the journal; None while nothing waits."""
-        self._aim: Aim | None = None
-        """Of the attempt that runs or ran last."""
-        self._began = 0.0
-        """When it started, in monotonic seconds."""
-        self._begun = False
-        self._tape = tape
-        self._wake = _Wake(self) if machine.judges else None
-        self._waits = gateway.posture.durability == "before_response"
-        self.deadline_s = REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s
+    @property
+    def deadline_s(self) -> int:
         """How long the call may take, from its start."""
-        self.machine = machine
-        self.version = version
+        return REFUSAL_DEADLINE_S if self.version is None else self.version.contract.deadline_s
 
     @property
     def over(self) -> bool:
@@ -152,6 +142,10 @@ class Live:
     def drains(self) -> bool:
         """The client has left, and the upstream's answer is read to its end."""
         return self._client is None and not self.machine.closed
+
+    def keep_watch(self) -> None:
+        """Rules read the answer: see to it that text which waits for one does not wait too long."""
+        self._wake = _Wake(self)
 
     # -- what the upstream does (dialects.exchange.Receiver) -----------------------------------------------------------
 
@@ -220,14 +214,17 @@ class Live:
     # -- carrying out --------------------------------------------------------------------------------------------------
 
     def carry(self, effects: tuple[Effect, ...]) -> None:
-        """Carry out effects, behind those that wait already. Raises nothing: a defect ends the call."""
+        """Carry out effects, behind those that wait already. Raises nothing: a defect ends the call.
+
+        An effect whose carrying out says so has those behind it wait for the journal.
+        """
         if self._queue is not None:
             self._queue.extend(effects)
             return
         try:
-            for place, effect in enumerate(effects):
-                if self._carry(effect):
-                    self._queue = deque(effects[place + 1 :])
+            for place, effect in enumerate(effects, 1):
+                if _CARRIED[type(effect)](self, effect):
+                    self._queue = deque(effects[place:])
                     return
         except Exception as defect:
             self._defect(defect)
@@ -243,10 +240,6 @@ class Live:
             self.carry(tuple(queue or ()))
         else:
             self._abandon(WardwrightError("journal_unavailable", "the use of the approval could not be written"))
-
-    def _carry(self, effect: Effect) -> bool | None:
-        """Carry out one effect; True if what follows must wait for the journal."""
-        return _CARRIED[type(effect)](self, effect)
 
     def _release(self, effect: Release) -> None:
         if self._client is not None:
@@ -287,7 +280,7 @@ class Live:
                 Ask(
                     begun=bool(machine.prefix),
                     continues=machine.continues,
-                    headers=self._onward,
+                    headers=self._intake.onward(),
                     kind=request.kind,
                     members=self._intake.members,
                     model=planned.model,

@@ -28,7 +28,7 @@ from wardwright.gateway import approving, governing
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
-from wardwright.gateway.core.callers import Headers, bearer_of
+from wardwright.gateway.core.callers import Headers, bearer_of, unclaimed
 from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
@@ -128,7 +128,7 @@ class Gateway:
             self.meters.turned_away(error.code)
             client.refuse(error, None, None)
             return None
-        intake = Intake(kind, headers, body, key)
+        intake = Intake(kind, headers, body, key, unclaimed(key))
         try:
             machine, version, effects = self._decide(intake)
         except Exception as defect:
@@ -139,7 +139,18 @@ class Gateway:
         tape: Tape | None = None
         if self.capture is not None:
             tape = Tape(self.capture, intake.tenant, machine.accepted.receipt, body, client)
-        live = Live(self, machine, client, intake, version, tape)
+        live = Live(
+            self,
+            machine,
+            client if tape is None else tape,
+            intake,
+            version,
+            self.posture.durability == "before_response",
+            intake.calibration_ppm,
+            tape,
+        )
+        if intake.rulings is not None and machine.judges:
+            live.keep_watch()
         self.live[machine.accepted.receipt] = live
         if intake.redemption is None:
             live.carry(effects)
@@ -149,7 +160,7 @@ class Gateway:
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True))
+        _, _, effects = self._decide(Intake("chat", headers, body, key, unclaimed(key), simulation=True))
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
