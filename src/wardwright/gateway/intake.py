@@ -7,7 +7,7 @@ that was known when it was refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,7 @@ from wardwright.dialects.openai_request import (
 from wardwright.dialects.voice import FIRST_HOP, HOPS
 from wardwright.gateway.catalog import Catalog, Served, Version
 from wardwright.gateway.core.callers import Headers, identify
+from wardwright.gateway.core.heading import APPROVAL, ONWARD, RETRIES, Heading
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.gateway.redemption import Redemption
@@ -46,19 +47,12 @@ from wardwright.routing.tokens import UNCALIBRATED_PPM, Estimate, estimate_chat
 
 Kind: TypeAlias = Literal["chat", "embeddings"]
 
-_ONWARD: Final = (b"anthropic-beta", b"idempotency-key", b"openai-beta", b"traceparent", b"tracestate")
-"""Headers of the client that travel on to the provider; all others end here."""
-
-_ONWARD_NAMES: Final = frozenset(_ONWARD)
-_APPROVAL: Final = b"x-wardwright-approval-id"
-_RETRIES: Final = b"x-stainless-retry-count"
-
 
 class Intake(msgspec.Struct, eq=False):
     """What is known of a request so far."""
 
     kind: Kind
-    _headers: Headers
+    _heading: Heading
     _body: bytes
     key: Key | None
     caller: rc.Caller = rc.Caller()
@@ -110,12 +104,12 @@ class Intake(msgspec.Struct, eq=False):
         else:
             self._members, self.head = decode_embeddings(body)
         self.members = self._members
-        headers = self._headers
-        if HOPS in headers:
-            self.hops = _count(headers, HOPS)
-        if _RETRIES in headers:
-            self.retries = _count(headers, _RETRIES)
-        self.caller = identify(headers, self.head.metadata, self.key)
+        headers, metadata = self._heading.headers, self.head.metadata
+        if self._heading.is_plain and not metadata:
+            return  # nobody claims anything
+        self.hops = _count(headers, HOPS)
+        self.retries = _count(headers, RETRIES)
+        self.caller = identify(headers, metadata, self.key)
 
     def resolve(
         self,
@@ -135,7 +129,7 @@ class Intake(msgspec.Struct, eq=False):
                 "too_many_hops", f"the request has passed {self.hops} gateways: a route leads in a circle"
             )
         served = self._served(catalog, head.model)
-        declared, client = session_headers(self._headers)
+        declared, client = (None, None) if self._heading.is_plain else session_headers(self._heading.headers)
         session = None if head.metadata is None else head.metadata.get("session_id")
         conversation = conversation_of(
             secret,
@@ -165,7 +159,7 @@ class Intake(msgspec.Struct, eq=False):
     @property
     def approval(self) -> str | None:
         """The approval that the call names."""
-        named = self._headers.get(_APPROVAL)
+        named = self._heading.headers.get(APPROVAL)
         return None if named is None else named.decode("latin-1").strip()
 
     def asked(self, facts: RouteFacts) -> Asked:
@@ -227,10 +221,12 @@ class Intake(msgspec.Struct, eq=False):
 
     def onward(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that the upstream request carries beside the dialect's own."""
-        headers = self._headers
-        if self.hops == 0 and _ONWARD_NAMES.isdisjoint(headers):
+        if self._heading.is_plain:
             return FIRST_HOP
-        travelling = tuple((name, headers[name]) for name in _ONWARD if name in headers)
+        headers = self._heading.headers
+        travelling = tuple((name, headers[name]) for name in ONWARD if name in headers)
+        if self.hops == 0 and not travelling:
+            return FIRST_HOP
         return ((HOPS, b"%d" % (self.hops + 1)), *travelling)
 
     def request(self) -> rc.Request:

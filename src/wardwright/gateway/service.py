@@ -29,7 +29,8 @@ from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
 from wardwright.gateway.core.callers import Headers, bearer_of, unclaimed
-from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing
+from wardwright.gateway.core.heading import Heading
+from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing, digest_of
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
 from wardwright.gateway.live import Live
@@ -113,10 +114,10 @@ class Gateway:
         self._secrets: dict[bytes, Keyed] = {}
         """Tenants' keys with their first block absorbed."""
 
-    def call(self, kind: Kind, headers: Headers, body: bytes, client: Client) -> Live | None:
+    def call(self, kind: Kind, heading: Heading, body: bytes, client: Client) -> Live | None:
         """Take a request in; what becomes of it is told through `client`. None if it was answered at once."""
         try:
-            key = self.authenticate(headers)
+            key = self.authenticate(heading)
             if key is not None and "call" not in key.scopes:
                 raise WardwrightError("scope_missing", "this key lacks the scope `call`")
             if self.writer.failure is not None and self.posture.on_journal_failure == "refuse":
@@ -128,7 +129,7 @@ class Gateway:
             self.meters.turned_away(error.code)
             client.refuse(error, None, None)
             return None
-        intake = Intake(kind, headers, body, key, unclaimed(key))
+        intake = Intake(kind, heading, body, key, unclaimed(key))
         try:
             machine, version, effects = self._decide(intake)
         except Exception as defect:
@@ -160,7 +161,8 @@ class Gateway:
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key, unclaimed(key), simulation=True))
+        intake = Intake("chat", Heading(headers), body, key, unclaimed(key), simulation=True)
+        _, _, effects = self._decide(intake)
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
@@ -206,12 +208,14 @@ class Gateway:
         reported = receipt.attempts[-1].usage.input_total
         self.calibrations[contract.name] = (known or Calibration()).learn(facts.input_tokens, reported, calibration_ppm)
 
-    def authenticate(self, headers: Headers) -> Key | None:
+    def authenticate(self, heading: Heading) -> Key | None:
         """The serving key of a request, or None for keyless access where the gateway allows it.
 
         Raises `missing_api_key`, `invalid_api_key`, `host_not_allowed`, `origin_not_allowed`.
         """
-        bearer = bearer_of(headers)
+        if heading.token_hash is not None:
+            return self.keys.known(heading.token_hash, self.clock.now_us())
+        bearer = bearer_of(heading.headers)
         if self.posture.keys == "required":
             if bearer is None:
                 raise WardwrightError(
@@ -219,12 +223,12 @@ class Gateway:
                     "this gateway wants an API key",
                     hint="send `Authorization: Bearer <key>`; `wardwright key create` makes one",
                 )
-            return self.keys.find(bearer.token, self.clock.now_us())
         # SDKs insist on sending some key: what does not look like one of ours is no claim to be one.
-        if bearer is not None and bearer.token.startswith(_OWN_TOKEN):
-            return self.keys.find(bearer.token, self.clock.now_us())
-        self._require_near(headers)
-        return None
+        elif bearer is None or not bearer.token.startswith(_OWN_TOKEN):
+            self._require_near(heading.headers)
+            return None
+        heading.token_hash = digest_of(bearer.token)
+        return self.keys.known(heading.token_hash, self.clock.now_us())
 
     def _require_near(self, headers: Headers) -> None:
         """Keyless access is for programs on this machine: not for web pages, nor through a name that was rebound."""
