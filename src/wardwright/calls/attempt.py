@@ -65,17 +65,17 @@ class AttemptUnderWay(msgspec.Struct, eq=False):
     streamed: Decision | None = None
     """What rules of the stream phase decided, once it is over."""
 
-    @property
     def tally(self) -> Tally | None:
         """What the upstream sent, which is paid for; None before its head."""
         if self.reader is not None:
             return self.reader.tally
         return None if self.answer is None else self.answer.tally
 
-    @property
     def told(self) -> Tally | None:
         """What of it was for the client."""
-        return self.tally if self.answer is None else self.answer.told
+        if self.reader is not None:
+            return self.reader.tally
+        return None if self.answer is None else self.answer.told
 
     def take_error(self, data: bytes) -> None:
         """A piece of an answer outside 2xx."""
@@ -94,7 +94,7 @@ class AttemptUnderWay(msgspec.Struct, eq=False):
         retry_after_s: int | None,
     ) -> rc.Tried:
         """What the receipt says of it. `input_tokens` is the estimate, where the upstream does not account."""
-        planned, terms, tally, began = self.planned, self.terms, self.tally, self.began_ns
+        planned, terms, tally, began = self.planned, self.terms, self.tally(), self.began_ns
         usage, source = _usage_of(tally, input_tokens)
         return rc.Tried(
             answered_us=None if self.answered_ns is None else (self.answered_ns - began) // 1000,

@@ -62,7 +62,7 @@ _BROKEN: Final[dict[str, FailureClass]] = {
 """What an upstream's word inside its answer means for its health; any other is an answer that cannot be read."""
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call as it came in."""
 
     caller: rc.Caller
@@ -330,16 +330,6 @@ class Machine(msgspec.Struct, eq=False):
         return self._facts
 
     @property
-    def continues(self) -> bool:
-        """The conversation holds earlier answers, perhaps of another model."""
-        return self.facts.step > 0
-
-    @property
-    def output_tokens(self) -> int:
-        """The output budget of the call, once it is decided."""
-        return self.facts.output_tokens
-
-    @property
     def judges(self) -> bool:
         """Rules read the answers of this call, so its upstreams are asked to stream, whatever the client wants."""
         rulings = self._rulings
@@ -408,7 +398,7 @@ class Machine(msgspec.Struct, eq=False):
         )
 
     def _complete(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
-        released = self._counts()
+        released = self._counts() if self._released else _UNHEARD
         out = reader.close()
         if reader.broken is not None:
             if self._released and not self._left:
@@ -569,14 +559,16 @@ class Machine(msgspec.Struct, eq=False):
         run = self._run
         if run is None or not self._running:
             return
-        self._rule_on_stream(now_ns)
+        if self._rulings is not None:
+            self._rule_on_stream(now_ns)
         self._running = False
+        assert self._facts is not None
         tried = run.ended(
             now_ns,
             accepted_ns=self.accepted.now_ns,
             failure=failure,
             http_status=http_status,
-            input_tokens=self.facts.input_tokens,
+            input_tokens=self._facts.input_tokens,
             message=message,
             retry_after_s=retry_after_s,
         )
@@ -587,7 +579,7 @@ class Machine(msgspec.Struct, eq=False):
         self._tried.append(tried)
 
     def _counts(self) -> tuple[int, int, int, int, int]:
-        tally = None if self._run is None else self._run.told
+        tally = None if self._run is None else self._run.told()
         if tally is None:
             return self._heard
         heard = self._heard

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -143,7 +143,7 @@ def decode_embeddings(body: bytes) -> tuple[Members, EmbeddingsHead]:
     return members, head
 
 
-class Survey(NamedTuple):
+class Survey(msgspec.Struct, frozen=True, gc=False):
     """What one pass over the messages of a request finds."""
 
     first_user_text: str

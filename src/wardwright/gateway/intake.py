@@ -57,6 +57,7 @@ class Intake(msgspec.Struct, eq=False):
     key: Key | None
     caller: rc.Caller = rc.Caller()
     """As the key alone says it, until the request is read."""
+    tenant: str = "local"
     simulation: bool = False
     approving: list[Proposal] = []
     """Rules that want the approval that the call names."""
@@ -86,10 +87,6 @@ class Intake(msgspec.Struct, eq=False):
     _secret: Keyed | None = None
     _variant: Variant | None = None
 
-    @property
-    def tenant(self) -> str:
-        return "local" if self.key is None else self.key.tenant
-
     def read(self, secret: Keyed) -> None:
         """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and
         `invalid_header`."""
@@ -100,7 +97,7 @@ class Intake(msgspec.Struct, eq=False):
             self.head = chat
             self._found = survey(chat)
             self.stream = bool(chat.stream)
-            self.include_usage = chat.wants_usage
+            self.include_usage = chat.stream_options is not None and chat.wants_usage
         else:
             self._members, self.head = decode_embeddings(body)
         self.members = self._members
@@ -236,7 +233,7 @@ class Intake(msgspec.Struct, eq=False):
         return rc.Request(
             body=self.digest,
             bytes=len(self._body),
-            choices=self.choices,
+            choices=1 if chat is None else chat.n or 1,
             conversation_source=self.conversation_source,
             error_ppm=0 if estimate is None else estimate.error_ppm,
             estimate="" if estimate is None else estimate.method,

@@ -108,10 +108,12 @@ class Live(msgspec.Struct, eq=False):
 
     _gateway: Surroundings
     machine: Machine
-    _client: Client | None
-    """Where capture is on, the tape that stands before the client."""
+    client: Client | None
+    """None once it has heard everything. Where capture is on, the tape that stands before the client."""
     _intake: Intake
     version: Version | None
+    deadline_s: int
+    """How long the call may take, from its start."""
     _waits: bool
     """What follows `Open` and `Close` waits for the journal."""
     _calibration_ppm: int | None
@@ -127,24 +129,15 @@ class Live(msgspec.Struct, eq=False):
     _queue: deque[Effect] | None = None
     """Effects that wait for the journal; None while nothing waits."""
     _wake: _Wake | None = None
-
-    @property
-    def deadline_s(self) -> int:
-        """How long the call may take, from its start."""
-        return REFUSAL_DEADLINE_S if self.version is None else self.version.contract.deadline_s
-
-    @property
-    def over(self) -> bool:
-        """The client has heard everything."""
-        return self._client is None
+    """Rules read the answer: what sees to it that text which waits for one does not wait too long."""
 
     @property
     def drains(self) -> bool:
         """The client has left, and the upstream's answer is read to its end."""
-        return self._client is None and not self.machine.closed
+        return self.client is None and not self.machine.closed
 
     def keep_watch(self) -> None:
-        """Rules read the answer: see to it that text which waits for one does not wait too long."""
+        """Rules read the answer."""
         self._wake = _Wake(self)
 
     # -- what the upstream does (dialects.exchange.Receiver) -----------------------------------------------------------
@@ -180,7 +173,7 @@ class Live(msgspec.Struct, eq=False):
 
     def left(self) -> None:
         """The client has closed its connection."""
-        self._client = None
+        self.client = None
         if self._tape is not None:
             self._tape.left()
         self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
@@ -242,23 +235,23 @@ class Live(msgspec.Struct, eq=False):
             self._abandon(WardwrightError("journal_unavailable", "the use of the approval could not be written"))
 
     def _release(self, effect: Release) -> None:
-        if self._client is not None:
-            self._client.send(effect.data)
+        if self.client is not None:
+            self.client.send(effect.data)
 
     def _answer(self, effect: Answer) -> None:
-        if self._client is not None:
-            self._client.answer(effect.body, self._headers())
-            self._client = None
+        if self.client is not None:
+            self.client.answer(effect.body, self._headers())
+            self.client = None
 
     def _begin(self, _: Begin) -> None:
-        if self._client is not None:
+        if self.client is not None:
             self._begun = True
-            self._client.begin(self._headers())
+            self.client.begin(self._headers())
 
     def _finish(self, _: Finish) -> None:
-        if self._client is not None:
-            self._client.finish()
-            self._client = None
+        if self.client is not None:
+            self.client.finish()
+            self.client = None
 
     def _cancel(self, _: Cancel) -> None:
         if self._exchange is not None:
@@ -274,18 +267,18 @@ class Live(msgspec.Struct, eq=False):
         if not gateway.health.admits(aim.endpoint, now):
             self.carry(machine.failed(_RESTING, gateway.clock.monotonic_ns()))
             return
-        request = machine.accepted.request
+        request, facts = machine.accepted.request, machine.facts
         try:
             spoken = aim.terms.voice.request(
                 Ask(
                     begun=bool(machine.prefix),
-                    continues=machine.continues,
+                    continues=facts.step > 0,
                     headers=self._intake.onward(),
                     kind=request.kind,
                     members=self._intake.members,
                     model=planned.model,
-                    output_tokens=machine.output_tokens,
-                    stream=request.stream or machine.judges,
+                    output_tokens=facts.output_tokens,
+                    stream=request.stream or self._wake is not None,
                     target=aim.terms.mark,
                     unsupported=aim.target.unsupported_parameters,
                 )
@@ -376,15 +369,15 @@ class Live(msgspec.Struct, eq=False):
             self._refuse(Refuse(error))
 
     def _refuse(self, effect: Refuse) -> None:
-        if self._client is not None:
-            self._client.refuse(effect.error, self.machine.accepted.receipt, effect.retry_after_s)
-            self._client = None
+        if self.client is not None:
+            self.client.refuse(effect.error, self.machine.accepted.receipt, effect.retry_after_s)
+            self.client = None
 
     def _break(self, effect: Break) -> None:
-        if self._client is not None:
-            self._client.send(error_event(effect.error, self.machine.accepted.receipt))
-            self._client.finish()
-            self._client = None
+        if self.client is not None:
+            self.client.send(error_event(effect.error, self.machine.accepted.receipt))
+            self.client.finish()
+            self.client = None
 
     def _headers(self) -> bytes:
         lines = b"x-wardwright-receipt-id: %b\r\n" % self.machine.accepted.receipt.encode()

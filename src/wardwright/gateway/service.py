@@ -33,7 +33,7 @@ from wardwright.gateway.core.heading import Heading
 from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing, digest_of
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
-from wardwright.gateway.live import Live
+from wardwright.gateway.live import REFUSAL_DEADLINE_S, Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
 from wardwright.journal.approvals import ApprovalDesk
@@ -129,7 +129,7 @@ class Gateway:
             self.meters.turned_away(error.code)
             client.refuse(error, None, None)
             return None
-        intake = Intake(kind, heading, body, key, unclaimed(key))
+        intake = Intake(kind, heading, body, key, *_known(key))
         try:
             machine, version, effects = self._decide(intake)
         except Exception as defect:
@@ -146,6 +146,7 @@ class Gateway:
             client if tape is None else tape,
             intake,
             version,
+            REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s,
             self.posture.durability == "before_response",
             intake.calibration_ppm,
             tape,
@@ -157,11 +158,11 @@ class Gateway:
             live.carry(effects)
         else:
             live.carry_after(intake.redemption, effects)
-        return None if live.over else live
+        return None if live.client is None else live
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        intake = Intake("chat", Heading(headers), body, key, unclaimed(key), simulation=True)
+        intake = Intake("chat", Heading(headers), body, key, *_known(key), simulation=True)
         _, _, effects = self._decide(intake)
         for effect in effects:
             if isinstance(effect, Close):
@@ -338,3 +339,8 @@ class Gateway:
         if secret is None:
             secret = self._secrets[key] = Keyed(key)
         return secret
+
+
+def _known(key: Key | None) -> tuple[rc.Caller, str]:
+    """Who calls and in which tenant, as far as the credential says it."""
+    return unclaimed(key), "local" if key is None else key.tenant

@@ -26,8 +26,10 @@ adds −5…+5 %.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 from zlib import adler32
+
+import msgspec
 
 UNIT: Final = 32
 """Weights are in parts of a token."""
@@ -91,7 +93,7 @@ WEIGHTS: Final = _table()
 """By byte, in 1/UNIT token."""
 
 
-class Density(NamedTuple):
+class Density(msgspec.Struct, frozen=True, gc=False):
     """What a text weighs."""
 
     weight: int
