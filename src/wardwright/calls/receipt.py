@@ -507,7 +507,7 @@ class Conversed(Protocol):
 
 def summary_of(receipt: Closed) -> Summary:
     """The row of a closed call."""
-    contract, selected, caller = receipt.contract, receipt.selected, receipt.caller
+    contract, selected, caller, policy = receipt.contract, receipt.selected, receipt.caller, receipt.policy
     return Summary(
         receipt=receipt.receipt,
         started_at=receipt.started_at,
@@ -539,18 +539,16 @@ def summary_of(receipt: Closed) -> Summary:
         input_tokens=receipt.usage.input_total,
         output_tokens=receipt.usage.output_total,
         cost_nano_usd=receipt.cost_nano_usd,
-        policy_effect=_strongest(receipt.policy),
-        policy_rules=_spoke(receipt.policy),
+        policy_effect=_strongest(policy) if policy else None,
+        policy_rules=_spoke(policy) if policy else None,
         policy_retries=len(receipt.replans),
         first_byte_us=receipt.timings.first_byte_us,
         total_us=receipt.timings.total_us,
     )
 
 
-def _strongest(policy: Sequence[Ruled]) -> str | None:
+def _strongest(policy: Sequence[Ruled]) -> str:
     """What weighs most of what the phases decided."""
-    if not policy:
-        return None
     return max((ruled.decision.effect for ruled in policy), key=RANKS.__getitem__)
 
 
