@@ -150,10 +150,10 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """A scripted or replayed upstream, not a real one."""
     failure: str | None = None
     """The class of the failure; unset where the attempt gave a whole answer."""
-    finish: tuple[str, ...] = ()
-    """Finish reasons by choice."""
     fingerprint: str | None = None
     """The provider's `system_fingerprint`."""
+    finish: tuple[str, ...] = ()
+    """Finish reasons by choice."""
     http_status: int | None = None
     """Of the upstream's answer; unset where none came."""
     message: str | None = None
@@ -276,11 +276,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     """The budget that had no room for the call, or for another attempt of it."""
     budgets: tuple[Charge, ...] = ()
     """What the call counted in which budget."""
-    caller: Caller
-    """Who called."""
     cache_lost_tokens: int = 0
     """Input tokens, estimated, that the provider of the step before may hold in its cache, where an alloy's draw moved
     the conversation to another target."""
+    caller: Caller
+    """Who called."""
     captured: bool = False
     """The bodies of the call are kept beside the journal, until they are forgotten or retired."""
     client: Client
