@@ -578,8 +578,9 @@ class Edge(HttpToolsProtocol):
 
     def _wait(self, seconds: float) -> None:
         watch = self._watch
-        watch.at = self._gateway.now() + seconds
-        self._wheel.arm(watch)
+        watch.at = at = self._gateway.now() + seconds
+        if at < watch.looked_at:
+            self._wheel.arm(watch)
 
     def _date(self) -> bytes:
         """The lines uvicorn adds to every answer; it renews them each second."""

@@ -27,6 +27,9 @@ CHARS_PER_TOKEN: Final = 4
 
 NO_USAGE: Final = Usage()
 
+SILENCE: Final = Tally()
+"""What an upstream said that said nothing. Nobody adds to it."""
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is fixed about one target while its contract version serves."""
@@ -65,17 +68,17 @@ class AttemptUnderWay(msgspec.Struct, eq=False):
     streamed: Decision | None = None
     """What rules of the stream phase decided, once it is over."""
 
-    def tally(self) -> Tally | None:
-        """What the upstream sent, which is paid for; None before its head."""
+    def tally(self) -> Tally:
+        """What the upstream sent, which is paid for."""
         if self.reader is not None:
             return self.reader.tally
-        return None if self.answer is None else self.answer.tally
+        return SILENCE if self.answer is None else self.answer.tally
 
-    def told(self) -> Tally | None:
+    def told(self) -> Tally:
         """What of it was for the client."""
         if self.reader is not None:
             return self.reader.tally
-        return None if self.answer is None else self.answer.told
+        return SILENCE if self.answer is None else self.answer.told
 
     def take_error(self, data: bytes) -> None:
         """A piece of an answer outside 2xx."""
@@ -103,8 +106,8 @@ class AttemptUnderWay(msgspec.Struct, eq=False):
             cost_nano_usd=0 if terms.rates is None else cost_nano_usd(usage, terms.rates),
             double=terms.double,
             failure=failure,
-            finish=() if tally is None else _reasons(tally),
-            fingerprint=None if tally is None else _short(tally.system_fingerprint),
+            fingerprint=_short(tally.system_fingerprint),
+            finish=_reasons(tally),
             http_status=self.http_status if http_status is None else http_status,
             message=message,
             model=planned.model,
@@ -113,16 +116,14 @@ class AttemptUnderWay(msgspec.Struct, eq=False):
             started_us=(began - accepted_ns) // 1000,
             target=planned.target,
             took_us=(now_ns - began) // 1000,
-            upstream_id=None if tally is None else _short(tally.upstream_id),
-            upstream_model=None if tally is None else _short(tally.upstream_model),
+            upstream_id=_short(tally.upstream_id),
+            upstream_model=_short(tally.upstream_model),
             usage=usage,
             usage_source=source,
         )
 
 
-def _usage_of(tally: Tally | None, input_tokens: int) -> tuple[Usage, rc.UsageSource]:
-    if tally is None:
-        return NO_USAGE, "none"
+def _usage_of(tally: Tally, input_tokens: int) -> tuple[Usage, rc.UsageSource]:
     if tally.usage is not None and tally.usage.is_plausible:
         return tally.usage, "reported"
     if tally.events == 0:

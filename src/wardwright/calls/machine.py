@@ -579,10 +579,9 @@ class Machine(msgspec.Struct, eq=False):
         self._tried.append(tried)
 
     def _counts(self) -> tuple[int, int, int, int, int]:
-        tally = None if self._run is None else self._run.told()
-        if tally is None:
+        if self._run is None:
             return self._heard
-        heard = self._heard
+        tally, heard = self._run.told(), self._heard
         if heard is _UNHEARD:
             return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
         return (

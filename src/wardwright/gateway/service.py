@@ -192,22 +192,20 @@ class Gateway:
         self.meters.closed(receipt)
         if receipt.status == "completed":
             if calibration_ppm is not None and receipt.usage_source == "reported":
-                self._learn(receipt, calibration_ppm)
+                assert receipt.contract is not None
+                self._lessons += 1
+                known = self.calibrations.get(receipt.contract.name)
+                if known is None or not self._lessons % LESSONS_SKIPPED:
+                    self._learn(receipt, receipt.contract.name, known or Calibration(), calibration_ppm)
         elif receipt.request.body:
             self._recent_failures[receipt.caller.tenant.value, receipt.request.body] = receipt.receipt
             if len(self._recent_failures) > RECENT_FAILURES_MAX:
                 self._recent_failures.popitem(last=False)
 
-    def _learn(self, receipt: rc.Receipt, calibration_ppm: int) -> None:
-        contract, facts = receipt.contract, receipt.facts
-        assert contract is not None
-        assert facts is not None
-        known = self.calibrations.get(contract.name)
-        self._lessons += 1
-        if known is not None and self._lessons % LESSONS_SKIPPED:
-            return
+    def _learn(self, receipt: rc.Receipt, contract: str, known: Calibration, calibration_ppm: int) -> None:
+        assert receipt.facts is not None
         reported = receipt.attempts[-1].usage.input_total
-        self.calibrations[contract.name] = (known or Calibration()).learn(facts.input_tokens, reported, calibration_ppm)
+        self.calibrations[contract] = known.learn(receipt.facts.input_tokens, reported, calibration_ppm)
 
     def authenticate(self, heading: Heading) -> Key | None:
         """The serving key of a request, or None for keyless access where the gateway allows it.

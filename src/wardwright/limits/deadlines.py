@@ -33,7 +33,7 @@ class Deadline:
         self._slot = _UNWATCHED
         """Where the wheel looks next; an entry in any other bucket is stale."""
         self.looked_at = NEVER
-        """The instant at which it does."""
+        """The instant at which it does: a deadline that is later need not be armed again."""
 
     def expired(self, now: float) -> None:
         """Called once when `at` has passed; `at` is NEVER by then."""
@@ -54,7 +54,7 @@ class Wheel:
         return sum(len(bucket) for bucket in self._buckets.values())
 
     def arm(self, deadline: Deadline) -> None:
-        """Watch a deadline whose `at` is set. Costs next to nothing where the wheel looks early enough already."""
+        """Watch a deadline whose `at` is set. Where the wheel looks early enough already, nothing happens."""
         if deadline.at < deadline.looked_at:
             self._put(deadline)
 

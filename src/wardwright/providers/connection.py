@@ -123,7 +123,8 @@ class Connection(Deadline, asyncio.Protocol):
         exchange.holder = self
         self._total_at = exchange.total_at
         self._wait(self._first_s)
-        self._wheel.arm(self)
+        if self.at < self.looked_at:
+            self._wheel.arm(self)
         body = exchange.request.body
         if len(body) <= BODY_COPY_MAX:
             self._outbox.write(self._transport, head + body)
@@ -136,7 +137,8 @@ class Connection(Deadline, asyncio.Protocol):
     def rest(self) -> None:
         """Wait for the next exchange, no longer than `idle_s`."""
         self.at = self._wheel.now + self._idle_s
-        self._wheel.arm(self)
+        if self.at < self.looked_at:
+            self._wheel.arm(self)
 
     def close(self) -> None:
         """Close the socket now; `lost` follows on the loop's next turn."""
