@@ -91,6 +91,45 @@ def test_any_split_of_a_request_is_the_same_request(
         assert is_whole(client.ask(request(PLAIN)))
 
 
+LIKE = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %b\r\nAccept: */*\r\n\r\n".encode()
+"""A head that differs in the length of its body alone."""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LIKE % b"%d" % (len(PLAIN) + 2) + PLAIN + b"  ",
+        LIKE % b"%d" % len(STREAMED) + STREAMED,
+        LIKE % b"%d" % (len(PLAIN) - 1) + PLAIN,
+        LIKE % b"%d" % len(PLAIN) + PLAIN + b"\r\n\r\n",
+        LIKE % b"0%d" % len(PLAIN) + PLAIN,
+        LIKE % b"+%d" % len(PLAIN) + PLAIN,
+        LIKE % b"-1" + PLAIN,
+        LIKE % b"" + PLAIN,
+        LIKE % b"1_0" + PLAIN[:10],
+        LIKE % b"\xb2" + PLAIN,
+        LIKE % b"%d" % len(PLAIN) + PLAIN + LIKE % b"%d" % len(PLAIN) + PLAIN,
+        LIKE.replace(b"Accept", b"Content-Length: 5\r\nAccept") % b"%d" % len(PLAIN) + PLAIN,
+        LIKE.replace(b"Accept: */*", b"Transfer-Encoding: chunked") % b"%d" % len(PLAIN) + PLAIN,
+        LIKE.replace(b"HTTP/1.1", b"HTTP/1.0") % b"%d" % len(PLAIN) + PLAIN,
+        LIKE % b"999999999999" + PLAIN,
+        LIKE % b"%d" % len(b"{") + b"{",
+    ],
+)
+def test_a_head_like_the_last_one_is_read_like_a_first_one(gateway: GatewayThread, data: bytes) -> None:
+    plain = LIKE % b"%d" % len(PLAIN) + PLAIN
+    with RawClient(gateway.port) as fresh, RawClient(gateway.port) as used:
+        for _ in range(3):
+            assert is_whole(used.ask(plain))
+        answers = [(fresh.ask(data), used.ask(data))]
+        if not answers[0][0].is_last:
+            answers.append((fresh.ask(plain), used.ask(plain)))
+        for first, again in answers:
+            assert (first.status, first.headers.keys()) == (again.status, again.headers.keys())
+        if again.is_last:
+            assert fresh.to_the_end() == used.to_the_end() == b""
+
+
 def test_every_single_cut_of_an_offer_to_upgrade_is_declined(gateway: GatewayThread) -> None:
     """As Java's client sends it, on a connection that it then keeps."""
     data = request(PLAIN, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")

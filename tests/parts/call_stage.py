@@ -56,12 +56,14 @@ def planned(targets: int = 2) -> Plan:
 def terms(targets: int = 2, *, drain: bool = False, continues: bool = False) -> tuple[Terms, ...]:
     return tuple(
         Terms(
-            context_window=8192,
             continues=continues,
             double=False,
             drain=drain,
             mark=f"coding/t{n}=m{n}",
             rates=RATES,
+            selected=rc.Selected(
+                context_window=8192, contract="coding", model=f"m{n}", provider=f"p{n}", target=f"t{n}"
+            ),
             voice=OpenAIVoice(),
         )
         for n in range(targets)

@@ -20,6 +20,7 @@ from wardwright.api import openapi
 from wardwright.api.app import build_app
 from wardwright.api.front import Front
 from wardwright.api.table import ALL
+from wardwright.gateway.core.heading import Heading
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.wiring import Runtime
@@ -155,7 +156,7 @@ class World:
         body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream}
         client = Answered()
         sent = {name.encode(): value.encode() for name, value in (headers or {}).items()}
-        self.runtime.gateway.call("chat", {b"host": b"localhost", **sent}, msgspec.json.encode(body), client)
+        self.runtime.gateway.call("chat", Heading({b"host": b"localhost", **sent}), msgspec.json.encode(body), client)
         return client
 
     async def call(

@@ -25,6 +25,7 @@ from uvicorn import Server
 from parts.audit import audit
 from wardwright.api.serving import listen, server_config, url_of
 from wardwright.calls.receipt import Receipt
+from wardwright.gateway.core.heading import Heading
 from wardwright.journal.entry import Record
 from wardwright.journal.life import CLOSED, OPENED, receipt_of
 from wardwright.journal.record import parse
@@ -162,7 +163,7 @@ class GatewayThread:
         headers = {b"host": b"127.0.0.1"}
         if self.credential is not None:
             headers[b"authorization"] = b"Bearer " + self.credential.encode()
-        self.runtime.gateway.call("chat", headers, b"", heard)
+        self.runtime.gateway.call("chat", Heading(headers), b"", heard)
         assert heard.receipt is not None, "a call without a receipt"
         return heard.receipt
 

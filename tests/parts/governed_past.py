@@ -12,6 +12,7 @@ import msgspec
 from parts.front import Answered, World, world
 from parts.gateway_thread import Document
 from wardwright.calls.receipt import CLOSED, Receipt
+from wardwright.gateway.core.heading import Heading
 from wardwright.journal.record import read
 from wardwright.storage.reader import SegmentReader
 
@@ -115,7 +116,7 @@ async def asked(made: World, one: Asking, *, stream: bool) -> Answered:
     if one.session is not None:
         headers[b"x-wardwright-session-id"] = one.session.encode()
     body = {"model": "coding", "messages": [{"role": "user", "content": one.text}], "stream": stream, **one.members}
-    made.runtime.gateway.call("chat", headers, msgspec.json.encode(body), client)
+    made.runtime.gateway.call("chat", Heading(headers), msgspec.json.encode(body), client)
     return await client.heard()
 
 

@@ -162,6 +162,15 @@ def test_every_target_is_attempted_or_skipped_exactly_once(models: Models, facts
 
 
 @given(acyclic, calls)
+def test_a_plan_worked_out_beforehand_is_the_one_that_planning_makes(models: Models, facts: RouteFacts) -> None:
+    route = routed(models)
+    if route is not None:
+        unhindered = msgspec.structs.replace(facts, capabilities=(), constraints=(), in_tool_loop=False, resting=())
+        for call in (facts, unhindered):
+            assert plan(route, call) == plan(msgspec.structs.replace(route, whole=None), call)
+
+
+@given(acyclic, calls)
 def test_a_plan_is_made_again_from_what_was_recorded(models: Models, facts: RouteFacts) -> None:
     route = routed(models)
     if route is None:

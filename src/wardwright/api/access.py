@@ -14,6 +14,7 @@ import msgspec
 
 from wardwright.api.front import Front
 from wardwright.gateway.core.callers import Headers, bearer_of
+from wardwright.gateway.core.heading import Heading
 from wardwright.gateway.core.keys import Key, Scope, hash_of
 from wardwright.kernel.errors import WardwrightError
 
@@ -66,7 +67,7 @@ def caller_of(front: Front, access: Access, headers: Headers) -> Caller:
             if _is_admin(front, headers):
                 return ADMIN
             if front.gateway.posture.keys == "optional":
-                front.gateway.authenticate(headers)
+                front.gateway.authenticate(Heading(headers))
                 return KEYLESS
             raise _admin_required()
         case "admin":
@@ -82,7 +83,7 @@ def key_of(caller: Caller) -> Key | None:
 
 
 def _serving(front: Front, headers: Headers) -> Caller:
-    key = front.gateway.authenticate(headers)
+    key = front.gateway.authenticate(Heading(headers))
     return KEYLESS if key is None else Keyed(key)
 
 

@@ -12,6 +12,8 @@ after the answer, and the client repeats on a new one.
 Rule 5: a connection is closed by ending what is sent and hearing out what still comes: closed at once, a client in the
 middle of its request would get a reset in place of the answer.
 Rule 6: what came in a request's head is the head. Trailers change nothing, and offers to upgrade are declined.
+Rule 7: what the parser has taken for a head once, it need not read again: a request that comes in one read, with the
+head of the last one but for the length of its body, is taken as it stands. Everything else goes through the parser.
 """
 
 from __future__ import annotations
@@ -22,12 +24,14 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import httptools
+import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from wardwright.api.refusals import rendered
 from wardwright.dialects.openai_wire import error_body
+from wardwright.gateway.core.heading import Heading
 from wardwright.gateway.intake import Kind
 from wardwright.gateway.live import Live
 from wardwright.gateway.service import Gateway
@@ -57,6 +61,8 @@ _CLOSE: Final = b"connection: close\r\n"
 _NO_RETRY: Final = b"x-should-retry: false\r\n"
 _WHO: Final = b"www-authenticate: Bearer\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]+)\r\n")
+_LENGTH_DIGITS_MAX: Final = 12
 _UPGRADE: Final = re.compile(rb"(?i)(?<=\r\n)upgrade(?=:)")
 _DECLINED: Final = b"declined"
 
@@ -115,6 +121,8 @@ class Edge(HttpToolsProtocol):
         """Requests that began within what was read."""
         self._fields: dict[bytes, bytes] = {}
         """The headers of the call that comes in."""
+        self._last: _Repeatable | None = None
+        """The call before, if another may have the same head."""
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._overhead_bytes = 0
@@ -156,6 +164,9 @@ class Edge(HttpToolsProtocol):
         if state == _CLOSING or self._is_deaf:
             return
         if state == _IDLE:
+            if self._last is not None and (body := self._last.body_of(data)) is not None:
+                self._repeat(self._last, body)
+                return
             self._state = _HEAD
             self._head = [data]
             self._head_bytes = len(data)
@@ -167,6 +178,8 @@ class Edge(HttpToolsProtocol):
             self._overhead_bytes += len(data)
         self._feed(data)
         reached = self._state
+        if state == _IDLE and self._kind is not None and reached in (_CALL, _IDLE) and self._heads == 1:
+            self._last = self._repeatable(data)
         if reached == _HEAD:
             if self._head_bytes > self._limits.head_bytes_max:
                 self._turn_away(self._head_too_large())
@@ -189,13 +202,42 @@ class Edge(HttpToolsProtocol):
                 case _TurnedAway() as turned:
                     self._turn_away(turned.error)
                 case defect:
-                    self._gateway.report(defect if isinstance(defect, Exception) else wrapped)
-                    self._turn_away(WardwrightError("internal_error", "a defect of the gateway ended this request"))
+                    self._defect(defect if isinstance(defect, Exception) else wrapped)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if self._state in (_CALL, _ASGI):
                 self._stay_deaf()  # nonsense behind a request that is being answered
             else:
                 self._turn_away(WardwrightError("invalid_request", "the request is not HTTP/1.1"))
+
+    def _repeat(self, last: _Repeatable, body: bytes) -> None:
+        """A call with the head of the one before."""
+        self._keep_alive = self._chunked = True
+        self._overhead_bytes = 0
+        try:
+            self._call(last.kind, last.heading, body)
+        except Exception as defect:
+            self._defect(defect)
+
+    def _repeatable(self, data: bytes) -> _Repeatable | None:
+        """What a request that came in one read has in common with others like it; None where that is not plain."""
+        limits, fields = self._limits, self._fields
+        if not (self._keep_alive and self._chunked) or self.expect_100_continue or b"transfer-encoding" in fields:
+            return None
+        size = len(data) - self._body_bytes
+        head = data[:size]
+        found = _LENGTH.search(head)
+        if found is None or int(found[1]) != self._body_bytes or head.find(b"\r\n\r\n") != size - 4:
+            return None
+        if size + _LENGTH_DIGITS_MAX > limits.head_bytes_max:
+            return None
+        assert self._kind is not None
+        return _Repeatable(
+            before=head[: found.start(1)],
+            after=head[found.end(1) :],
+            body_bytes_max=limits.body_bytes_max,
+            heading=Heading(fields),
+            kind=self._kind,
+        )
 
     def _decline(self) -> None:
         """Read the head again without its offer to upgrade: the parser takes what follows one for another protocol.
@@ -215,6 +257,10 @@ class Edge(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._feed(again)
+
+    def _defect(self, defect: Exception) -> None:
+        self._gateway.report(defect)
+        self._turn_away(WardwrightError("internal_error", "a defect of the gateway ended this request"))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -359,10 +405,12 @@ class Edge(HttpToolsProtocol):
             return
         if self._state != _BODY:
             return
-        self._state = _CALL
         pieces, self._body = self._body, []
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        live = self._gateway.call(kind, self._fields, body, self)
+        self._call(kind, Heading(self._fields), pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _call(self, kind: Kind, heading: Heading, body: bytes) -> None:
+        self._state = _CALL
+        live = self._gateway.call(kind, heading, body, self)
         if live is not None:
             self._live = live
             self._wait(live.deadline_s)
@@ -530,8 +578,9 @@ class Edge(HttpToolsProtocol):
 
     def _wait(self, seconds: float) -> None:
         watch = self._watch
-        watch.at = self._gateway.now() + seconds
-        self._wheel.arm(watch)
+        watch.at = at = self._gateway.now() + seconds
+        if at < watch.looked_at:
+            self._wheel.arm(watch)
 
     def _date(self) -> bytes:
         """The lines uvicorn adds to every answer; it renews them each second."""
@@ -542,6 +591,29 @@ class Edge(HttpToolsProtocol):
             rendered = b"".join(b"%b: %b\r\n" % line for line in source)
             _date_lines = (source, rendered)
         return rendered
+
+
+class _Repeatable(msgspec.Struct, frozen=True, kw_only=True):
+    """A head that the parser has read, around the length of the body."""
+
+    before: bytes
+    after: bytes
+    body_bytes_max: int
+    heading: Heading
+    kind: Kind
+
+    def body_of(self, data: bytes) -> bytes | None:
+        """The body of a request that has this head and is here whole, with nothing behind it."""
+        before, after = self.before, self.after
+        if not data.startswith(before):
+            return None
+        start = len(before)
+        end = data.find(b"\r", start, start + _LENGTH_DIGITS_MAX + 1)
+        length = data[start:end]
+        if end < 0 or not length.isdigit() or not data.startswith(after, end):
+            return None
+        body = data[end + len(after) :]
+        return body if int(length) == len(body) <= self.body_bytes_max else None
 
 
 class _Pipelined(Exception):

@@ -27,11 +27,13 @@ CHARS_PER_TOKEN: Final = 4
 
 NO_USAGE: Final = Usage()
 
+SILENCE: Final = Tally()
+"""What an upstream said that said nothing. Nobody adds to it."""
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is fixed about one target while its contract version serves."""
 
-    context_window: int
     continues: bool
     """Its provider goes on with an answer that was begun."""
     double: bool
@@ -40,47 +42,43 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     """`<contract>/<target>=<model>`: marks what a model seals for itself, so that no other is handed it."""
     rates: Rates | None
+    selected: rc.Selected
+    """What a receipt says of the target where it answered as the first of its plan."""
     voice: Voice
 
 
-class AttemptUnderWay:
+class AttemptUnderWay(msgspec.Struct, eq=False):
     """Made when the attempt starts; `ended` turns it into what the receipt keeps."""
 
-    __slots__ = (
-        "answer", "answered_ns", "before", "began_ns", "changed", "error_body", "governor", "headers", "http_status",
-        "planned", "reader", "streamed", "terms",
-    )  # fmt: skip
+    planned: routing.Attempt
+    terms: Terms
+    began_ns: int
+    answer: GovernedAnswer | None = None
+    """What judges the answer, where rules read it; else `reader` passes it on."""
+    answered_ns: int | None = None
+    before: Decision = NOTHING
+    """What rules of the stream phase said before it began."""
+    changed: tuple[str, ...] = ()
+    """What was altered in its request."""
+    error_body: bytes = b""
+    governor: Governor | None = None
+    headers: Headers = []
+    http_status: int | None = None
+    reader: Reader | None = None
+    streamed: Decision | None = None
+    """What rules of the stream phase decided, once it is over."""
 
-    def __init__(self, planned: routing.Attempt, terms: Terms, now_ns: int) -> None:
-        self.answer: GovernedAnswer | None = None
-        """What judges the answer, where rules read it; else `reader` passes it on."""
-        self.answered_ns: int | None = None
-        self.before: Decision = NOTHING
-        """What rules of the stream phase said before it began."""
-        self.began_ns = now_ns
-        self.changed: tuple[str, ...] = ()
-        """What was altered in its request."""
-        self.error_body = b""
-        self.governor: Governor | None = None
-        self.headers: Headers = []
-        self.http_status: int | None = None
-        self.planned = planned
-        self.reader: Reader | None = None
-        self.streamed: Decision | None = None
-        """What rules of the stream phase decided, once it is over."""
-        self.terms = terms
-
-    @property
-    def tally(self) -> Tally | None:
-        """What the upstream sent, which is paid for; None before its head."""
+    def tally(self) -> Tally:
+        """What the upstream sent, which is paid for."""
         if self.reader is not None:
             return self.reader.tally
-        return None if self.answer is None else self.answer.tally
+        return SILENCE if self.answer is None else self.answer.tally
 
-    @property
-    def told(self) -> Tally | None:
+    def told(self) -> Tally:
         """What of it was for the client."""
-        return self.tally if self.answer is None else self.answer.told
+        if self.reader is not None:
+            return self.reader.tally
+        return SILENCE if self.answer is None else self.answer.told
 
     def take_error(self, data: bytes) -> None:
         """A piece of an answer outside 2xx."""
@@ -99,7 +97,7 @@ class AttemptUnderWay:
         retry_after_s: int | None,
     ) -> rc.Tried:
         """What the receipt says of it. `input_tokens` is the estimate, where the upstream does not account."""
-        planned, terms, tally, began = self.planned, self.terms, self.tally, self.began_ns
+        planned, terms, tally, began = self.planned, self.terms, self.tally(), self.began_ns
         usage, source = _usage_of(tally, input_tokens)
         return rc.Tried(
             answered_us=None if self.answered_ns is None else (self.answered_ns - began) // 1000,
@@ -108,8 +106,8 @@ class AttemptUnderWay:
             cost_nano_usd=0 if terms.rates is None else cost_nano_usd(usage, terms.rates),
             double=terms.double,
             failure=failure,
-            finish=() if tally is None else _reasons(tally),
-            fingerprint=None if tally is None else _short(tally.system_fingerprint),
+            fingerprint=_short(tally.system_fingerprint),
+            finish=_reasons(tally),
             http_status=self.http_status if http_status is None else http_status,
             message=message,
             model=planned.model,
@@ -118,16 +116,14 @@ class AttemptUnderWay:
             started_us=(began - accepted_ns) // 1000,
             target=planned.target,
             took_us=(now_ns - began) // 1000,
-            upstream_id=None if tally is None else _short(tally.upstream_id),
-            upstream_model=None if tally is None else _short(tally.upstream_model),
+            upstream_id=_short(tally.upstream_id),
+            upstream_model=_short(tally.upstream_model),
             usage=usage,
             usage_source=source,
         )
 
 
-def _usage_of(tally: Tally | None, input_tokens: int) -> tuple[Usage, rc.UsageSource]:
-    if tally is None:
-        return NO_USAGE, "none"
+def _usage_of(tally: Tally, input_tokens: int) -> tuple[Usage, rc.UsageSource]:
     if tally.usage is not None and tally.usage.is_plausible:
         return tally.usage, "reported"
     if tally.events == 0:

@@ -12,7 +12,7 @@ from wardwright.dialects.exchange import Failure
 from wardwright.kernel.errors import WardwrightError
 
 
-class Start(msgspec.Struct, frozen=True):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """Send the attempt with this index of the plan upstream."""
 
     attempt: int
@@ -28,7 +28,7 @@ class Replan(msgspec.Struct, frozen=True):
     again: Again
 
 
-class Settle(msgspec.Struct, frozen=True):
+class Settle(msgspec.Struct, frozen=True, gc=False):
     """An attempt is over: what its target's health should learn. No failure and not `ok`: it was abandoned."""
 
     attempt: int
@@ -36,7 +36,7 @@ class Settle(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-class Open(msgspec.Struct, frozen=True):
+class Open(msgspec.Struct, frozen=True, gc=False):
     """Write that the call will act."""
 
     opened: rc.Opened
@@ -46,19 +46,19 @@ class Begin(msgspec.Struct, frozen=True):
     """The head of the client's stream."""
 
 
-class Release(msgspec.Struct, frozen=True):
+class Release(msgspec.Struct, frozen=True, gc=False):
     """Bytes for the client."""
 
     data: bytes
 
 
-class Close(msgspec.Struct, frozen=True):
+class Close(msgspec.Struct, frozen=True, gc=False):
     """Write the receipt."""
 
     receipt: rc.Receipt
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The whole answer for the client."""
 
     body: bytes

@@ -30,16 +30,16 @@ def chat_facts(
     resting: tuple[tuple[str, SkipReason], ...],
 ) -> RouteFacts:
     """What routing may know of a chat request."""
-    metadata = head.metadata
+    metadata, agent, application, house = head.metadata, caller.agent, caller.application, caller.house
     return RouteFacts(
-        agent=said(caller.agent),
-        application=said(caller.application),
+        agent=None if agent is None else agent.value,
+        application=None if application is None else application.value,
         capabilities=capabilities_of(head, found),
         constraints=constraints,
         conversation=conversation,
         cost_usd_max=None if metadata is None else _text(metadata, "cost_usd_max"),
         data_class=None if metadata is None else _text(metadata, "data_class"),
-        house=said(caller.house),
+        house=None if house is None else house.value,
         in_tool_loop=head.messages[-1].role in _TOOL_ROLES,
         input_tokens=input_tokens,
         output_tokens=head.output_tokens or contract.output_tokens_default,
@@ -48,7 +48,7 @@ def chat_facts(
         step=found.assistants,
         tags=caller.tags,
         tenant=caller.tenant.value,
-        turn=max(found.users - 1, 0),
+        turn=found.users - 1 if found.users else 0,
     )
 
 

@@ -44,6 +44,7 @@ from wardwright.dialects.openai_render import Renderer
 from wardwright.dialects.voice import Reader
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.events import Broken
+from wardwright.kernel.usage import Usage
 from wardwright.policy.decision import NOTHING, Decision
 from wardwright.routing.plan import Attempt, Plan, RouteFacts
 from wardwright.streams.effects import Abort, Retry
@@ -61,7 +62,7 @@ _BROKEN: Final[dict[str, FailureClass]] = {
 """What an upstream's word inside its answer means for its health; any other is an answer that cannot be read."""
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call as it came in."""
 
     caller: rc.Caller
@@ -83,54 +84,47 @@ _UNHEARD: Final = (0, 0, 0, 0, 0)
 _NOTHING: Final[tuple[Effect, ...]] = ()
 
 
-class Machine:
+class Machine(msgspec.Struct, eq=False):
     """One call. Make it when the call is accepted; drive it until `closed`."""
 
-    __slots__ = (
-        "_before", "_client_bytes", "_contract", "_cost", "_deadline_ns", "_decided_ns", "_facts", "_first",
-        "_first_byte_ns", "_first_facts", "_heard", "_index", "_last_heard", "_left", "_left_ns", "_node_type",
-        "_opened", "_plan", "_released", "_renderer", "_replans", "_rulings", "_run", "_running", "_terms", "_tried",
-        "_usage", "_usage_source", "accepted", "closed", "prefix",
-    )  # fmt: skip
+    accepted: Accepted
+    closed: bool = False
+    prefix: str = ""
+    """What the client has seen of an answer that another attempt goes on with."""
 
-    def __init__(self, accepted: Accepted) -> None:
-        self.accepted = accepted
-        self.closed = False
-        self._before: Attempt | None = None
-        self._contract: rc.Contract | None = None
-        self._facts: RouteFacts | None = None
-        self._first: Plan | None = None
-        """The plan the call began with; `_plan` and `_facts` are those that are carried out."""
-        self._first_facts: RouteFacts | None = None
-        self._running = False
-        self._plan: Plan | None = None
-        self._replans: tuple[rc.Replanned, ...] = ()
-        self._node_type: str | None = None
-        self._rulings: Rulings | None = None
-        self._terms: tuple[Terms, ...] = ()
-        self._index = -1
-        """In the plan, of the attempt that runs or ran last."""
-        self._run: AttemptUnderWay | None = None
-        """The attempt that runs."""
-        self._opened = False
-        self._released = False
-        self._left = False
-        self._left_ns: int | None = None
-        self._last_heard: tuple[int, int, int, int, int] | None = None
-        self._decided_ns = accepted.now_ns
-        self._first_byte_ns: int | None = None
-        self._client_bytes = 0
-        self._cost = 0
-        self._usage = NO_USAGE
-        self._usage_source: rc.UsageSource = "none"
-        self._tried: list[rc.Tried] = []
-        self._deadline_ns: int | None = None
-        self._heard = _UNHEARD
-        """What the client was told before the attempt that goes on from there."""
-        self._renderer: Renderer | None = None
-        """What wrote that."""
-        self.prefix = ""
-        """What the client has seen of an answer that another attempt goes on with."""
+    _before: Attempt | None = None
+    _client_bytes: int = 0
+    _contract: rc.Contract | None = None
+    _cost: int = 0
+    _deadline_us: int | None = None
+    _decided_us: int = 0
+    _facts: RouteFacts | None = None
+    _first: Plan | None = None
+    """The plan the call began with; `_plan` and `_facts` are those that are carried out."""
+    _first_byte_us: int | None = None
+    _first_facts: RouteFacts | None = None
+    _heard: tuple[int, int, int, int, int] = _UNHEARD
+    """What the client was told before the attempt that goes on from there."""
+    _index: int = -1
+    """In the plan, of the attempt that runs or ran last."""
+    _last_heard: tuple[int, int, int, int, int] | None = None
+    _left: bool = False
+    _left_us: int | None = None
+    _node_type: str | None = None
+    _opened: bool = False
+    _plan: Plan | None = None
+    _released: bool = False
+    _renderer: Renderer | None = None
+    """What wrote that."""
+    _replans: tuple[rc.Replanned, ...] = ()
+    _rulings: Rulings | None = None
+    _run: AttemptUnderWay | None = None
+    """The attempt that runs."""
+    _running: bool = False
+    _terms: tuple[Terms, ...] = ()
+    _tried: list[rc.Tried] = []
+    _usage: Usage = NO_USAGE
+    _usage_source: rc.UsageSource = "none"
 
     # -- inputs ------------------------------------------------------------------------------------------------------
 
@@ -166,7 +160,7 @@ class Machine:
         self._contract, self._node_type, self._facts, self._plan, self._terms = contract, node_type, facts, plan, terms
         self._first, self._first_facts = plan, facts
         self._rulings = rulings
-        self._decided_ns = now_ns
+        self._decided_us = self._since(now_ns)
         if refusal is not None:
             return self._refuse("refused", refusal, now_ns, retry_after_s)
         if plan.refusal is not None:
@@ -282,7 +276,7 @@ class Machine:
         """The call's own deadline has passed."""
         if self.closed:
             return _NOTHING
-        self._deadline_ns = now_ns
+        self._deadline_us = self._since(now_ns)
         self._end_attempt(now_ns, failure="total_timeout", message="the call's deadline passed")
         abandoned = Settle(self._index, ok=False)
         if self._left:
@@ -302,7 +296,7 @@ class Machine:
         if self.closed or self._left:
             return _NOTHING
         self._left = True
-        self._left_ns = now_ns
+        self._left_us = self._since(now_ns)
         run = self._run
         if run is None:
             return (self._close_left(now_ns, None),)
@@ -334,16 +328,6 @@ class Machine:
         """What the plan that is carried out rests on."""
         assert self._facts is not None
         return self._facts
-
-    @property
-    def continues(self) -> bool:
-        """The conversation holds earlier answers, perhaps of another model."""
-        return self.facts.step > 0
-
-    @property
-    def output_tokens(self) -> int:
-        """The output budget of the call, once it is decided."""
-        return self.facts.output_tokens
 
     @property
     def judges(self) -> bool:
@@ -383,7 +367,7 @@ class Machine:
         if self._released:
             return (Release(data),)
         self._released = True
-        self._first_byte_ns = now_ns
+        self._first_byte_us = self._since(now_ns)
         return (*self._open(), Release(data))
 
     def _passed(self, data: bytes, now_ns: int) -> tuple[Effect, ...]:
@@ -414,7 +398,7 @@ class Machine:
         )
 
     def _complete(self, reader: Reader, now_ns: int) -> tuple[Effect, ...]:
-        released = self._counts()
+        released = self._counts() if self._released else _UNHEARD
         out = reader.close()
         if reader.broken is not None:
             if self._released and not self._left:
@@ -428,8 +412,8 @@ class Machine:
         if self._left:
             return (settle, self._close_left(now_ns, "drained"))
         self._client_bytes += len(out)
-        if self._first_byte_ns is None:
-            self._first_byte_ns = now_ns
+        if self._first_byte_us is None:
+            self._first_byte_us = self._since(now_ns)
         if self.accepted.request.stream:
             opening = self._open()
             return (settle, *opening, self._close("completed", now_ns, status=200), Release(out), _FINISH)
@@ -555,7 +539,11 @@ class Machine:
 
     def _us(self, now_ns: int) -> int:
         """An instant of the monotonic clock in µs since the epoch."""
-        return self.accepted.started_at + (now_ns - self.accepted.now_ns) // 1000
+        return self.accepted.started_at + self._since(now_ns)
+
+    def _since(self, now_ns: int) -> int:
+        """The same in µs since the call was accepted."""
+        return (now_ns - self.accepted.now_ns) // 1000
 
     # -- the record --------------------------------------------------------------------------------------------------
 
@@ -571,14 +559,16 @@ class Machine:
         run = self._run
         if run is None or not self._running:
             return
-        self._rule_on_stream(now_ns)
+        if self._rulings is not None:
+            self._rule_on_stream(now_ns)
         self._running = False
+        assert self._facts is not None
         tried = run.ended(
             now_ns,
             accepted_ns=self.accepted.now_ns,
             failure=failure,
             http_status=http_status,
-            input_tokens=self.facts.input_tokens,
+            input_tokens=self._facts.input_tokens,
             message=message,
             retry_after_s=retry_after_s,
         )
@@ -589,10 +579,9 @@ class Machine:
         self._tried.append(tried)
 
     def _counts(self) -> tuple[int, int, int, int, int]:
-        tally = None if self._run is None else self._run.told
-        if tally is None:
+        if self._run is None:
             return self._heard
-        heard = self._heard
+        tally, heard = self._run.told(), self._heard
         if heard is _UNHEARD:
             return tally.argument_chars, tally.events, tally.reasoning_chars, tally.text_chars, tally.tool_calls
         return (
@@ -618,67 +607,55 @@ class Machine:
     ) -> Close:
         self.closed = True
         accepted = self.accepted
-        received = self._counts() if self._released or status_word == "completed" else (0, 0, 0, 0, 0)
+        received = _UNHEARD
         if self._last_heard is not None:
-            received = self._last_heard if self._released else (0, 0, 0, 0, 0)
+            received = self._last_heard if self._released else _UNHEARD
+        elif self._released or status_word == "completed":
+            received = self._counts()
         arguments, events, reasoning, text, tools = received
-        total_us = (now_ns - accepted.now_ns) // 1000
         selected = self._selected(status_word)
-        return Close(
-            self._ruled(
-                rc.Receipt(
-                    attempts=tuple(self._tried),
-                    cache_lost_tokens=self._cache_lost(selected),
-                    caller=accepted.caller,
-                    client=rc.Client(
-                        argument_chars=arguments,
-                        bytes=self._client_bytes,
-                        events=events if accepted.request.stream else 0,
-                        left_us=None if self._left_ns is None else (self._left_ns - accepted.now_ns) // 1000,
-                        reasoning_chars=reasoning,
-                        status=status,
-                        text_chars=text,
-                        tool_calls=tools,
-                        upstream=upstream,
-                    ),
-                    contract=self._contract,
-                    cost_nano_usd=self._cost,
-                    error=error,
-                    facts=self._first_facts,
-                    node_type=self._node_type,
-                    plan=self._first,
-                    receipt=accepted.receipt,
-                    replans=self._replans,
-                    request=accepted.request,
-                    retry_of=accepted.retry_of,
-                    selected=selected,
-                    simulation=accepted.simulation,
-                    started_at=accepted.started_at,
-                    status=status_word,
-                    timings=rc.Timings(
-                        deadline_us=None
-                        if self._deadline_ns is None
-                        else (self._deadline_ns - accepted.now_ns) // 1000,
-                        decided_us=(self._decided_ns - accepted.now_ns) // 1000,
-                        first_byte_us=None
-                        if self._first_byte_ns is None
-                        else (self._first_byte_ns - accepted.now_ns) // 1000,
-                        total_us=total_us,
-                    ),
-                    usage=self._usage,
-                    usage_source=self._usage_source,
-                )
-            )
+        receipt = rc.Receipt(
+            attempts=tuple(self._tried),
+            cache_lost_tokens=0 if self._before is None else self._cache_lost(self._before, selected),
+            caller=accepted.caller,
+            client=rc.Client(
+                argument_chars=arguments,
+                bytes=self._client_bytes,
+                events=events if accepted.request.stream else 0,
+                left_us=self._left_us,
+                reasoning_chars=reasoning,
+                status=status,
+                text_chars=text,
+                tool_calls=tools,
+                upstream=upstream,
+            ),
+            contract=self._contract,
+            cost_nano_usd=self._cost,
+            error=error,
+            facts=self._first_facts,
+            node_type=self._node_type,
+            plan=self._first,
+            receipt=accepted.receipt,
+            replans=self._replans,
+            request=accepted.request,
+            retry_of=accepted.retry_of,
+            selected=selected,
+            simulation=accepted.simulation,
+            started_at=accepted.started_at,
+            status=status_word,
+            timings=rc.Timings(
+                deadline_us=self._deadline_us,
+                decided_us=self._decided_us,
+                first_byte_us=self._first_byte_us,
+                total_us=self._since(now_ns),
+            ),
+            usage=self._usage,
+            usage_source=self._usage_source,
         )
+        return Close(receipt if self._rulings is None else self._rulings.closed(receipt))
 
-    def _ruled(self, receipt: rc.Receipt) -> rc.Receipt:
-        return receipt if self._rulings is None else self._rulings.closed(receipt)
-
-    def _cache_lost(self, selected: rc.Selected | None) -> int:
-        before = self._before
-        if before is None or selected is None:
-            return 0
-        if (before.contract, before.target) == (selected.contract, selected.target):
+    def _cache_lost(self, before: Attempt, selected: rc.Selected | None) -> int:
+        if selected is None or (before.contract, before.target) == (selected.contract, selected.target):
             return 0
         return self.facts.input_tokens
 
@@ -691,12 +668,7 @@ class Machine:
         answered = status in ("completed", "simulated") or self._released or self._left
         if index < 0 or not answered:
             return None
-        planned = plan.attempts[index]
-        return rc.Selected(
-            context_window=self._terms[index].context_window,
-            contract=planned.contract,
-            fallback=(planned.contract, planned.target) != (first.attempts[0].contract, first.attempts[0].target),
-            model=planned.model,
-            provider=planned.provider,
-            target=planned.target,
-        )
+        selected, planned, preferred = self._terms[index].selected, plan.attempts[index], first.attempts[0]
+        if planned is preferred or (planned.contract, planned.target) == (preferred.contract, preferred.target):
+            return selected
+        return msgspec.structs.replace(selected, fallback=True)

@@ -45,7 +45,7 @@ UpstreamFate: TypeAlias = Literal["cancelled", "drained"]
 """What became of the upstream's answer when the client left."""
 
 
-class Sourced(msgspec.Struct, frozen=True):
+class Sourced(msgspec.Struct, frozen=True, gc=False):
     """One claim about the caller, and who made it."""
 
     source: Source
@@ -54,7 +54,7 @@ class Sourced(msgspec.Struct, frozen=True):
     """What was claimed."""
 
 
-class Caller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Caller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who called, as far as anyone said so. Only `tenant` and what is `trusted_auth` is proven."""
 
     agent: Sourced | None = None
@@ -79,7 +79,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The person the agent works for."""
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The version of the model contract that served the call."""
 
     canary: bool = False
@@ -100,7 +100,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The operator's own label."""
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was asked, without its content."""
 
     body: str = ""
@@ -135,7 +135,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tools the request declares."""
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One attempt at a target."""
 
     answered_us: int | None = None
@@ -150,10 +150,10 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A scripted or replayed upstream, not a real one."""
     failure: str | None = None
     """The class of the failure; unset where the attempt gave a whole answer."""
-    finish: tuple[str, ...] = ()
-    """Finish reasons by choice."""
     fingerprint: str | None = None
     """The provider's `system_fingerprint`."""
+    finish: tuple[str, ...] = ()
+    """Finish reasons by choice."""
     http_status: int | None = None
     """Of the upstream's answer; unset where none came."""
     message: str | None = None
@@ -180,7 +180,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where `usage` comes from."""
 
 
-class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the client received."""
 
     argument_chars: int = 0
@@ -203,7 +203,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Set where the client left."""
 
 
-class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """µs from the call's acceptance, of the monotonic clock."""
 
     deadline_us: int | None = None
@@ -216,7 +216,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """To the end of the answer."""
 
 
-class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Selected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The target whose answer the client got."""
 
     context_window: int
@@ -261,7 +261,7 @@ class Replanned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the model was told, in the rules' own words."""
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The `data` of `call.closed`."""
 
     alerts: tuple[Alerted, ...] = ()
@@ -276,11 +276,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The budget that had no room for the call, or for another attempt of it."""
     budgets: tuple[Charge, ...] = ()
     """What the call counted in which budget."""
-    caller: Caller
-    """Who called."""
     cache_lost_tokens: int = 0
     """Input tokens, estimated, that the provider of the step before may hold in its cache, where an alloy's draw moved
     the conversation to another target."""
+    caller: Caller
+    """Who called."""
     captured: bool = False
     """The bodies of the call are kept beside the journal, until they are forgotten or retired."""
     client: Client
@@ -329,7 +329,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the tokens are the providers' own account; `estimated` where any attempt's are."""
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The `data` of `call.opened`, written before the first byte of a stream."""
 
     attempt: int
@@ -354,7 +354,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The flat row by which receipts are found. Every member is a filter of `GET /v1/receipts`."""
 
     receipt: str
@@ -507,7 +507,7 @@ class Conversed(Protocol):
 
 def summary_of(receipt: Closed) -> Summary:
     """The row of a closed call."""
-    contract, selected, caller = receipt.contract, receipt.selected, receipt.caller
+    contract, selected, caller, policy = receipt.contract, receipt.selected, receipt.caller, receipt.policy
     return Summary(
         receipt=receipt.receipt,
         started_at=receipt.started_at,
@@ -539,18 +539,16 @@ def summary_of(receipt: Closed) -> Summary:
         input_tokens=receipt.usage.input_total,
         output_tokens=receipt.usage.output_total,
         cost_nano_usd=receipt.cost_nano_usd,
-        policy_effect=_strongest(receipt.policy),
-        policy_rules=_spoke(receipt.policy),
+        policy_effect=_strongest(policy) if policy else None,
+        policy_rules=_spoke(policy) if policy else None,
         policy_retries=len(receipt.replans),
         first_byte_us=receipt.timings.first_byte_us,
         total_us=receipt.timings.total_us,
     )
 
 
-def _strongest(policy: Sequence[Ruled]) -> str | None:
+def _strongest(policy: Sequence[Ruled]) -> str:
     """What weighs most of what the phases decided."""
-    if not policy:
-        return None
     return max((ruled.decision.effect for ruled in policy), key=RANKS.__getitem__)
 
 

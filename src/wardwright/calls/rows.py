@@ -40,7 +40,7 @@ class _Ruling(msgspec.Struct, frozen=True, gc=False):
     decision: _Decision = _Decision()
 
 
-class _Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class _Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a row takes of a receipt; the rest is passed over unread."""
 
     attempts: tuple[msgspec.Raw, ...] = ()

@@ -23,7 +23,7 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """The largest whole answer held by default."""
 
 
-class Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """Who the client believes answers: constant over one answer, whichever target serves it."""
 
     id: str
@@ -34,7 +34,7 @@ class Identity(msgspec.Struct, frozen=True):
     """Seconds since the epoch."""
 
 
-class Tally(msgspec.Struct):
+class Tally(msgspec.Struct, gc=False):
     """What one attempt sent, counted in characters (code points) as the client received them."""
 
     events: int = 0
@@ -55,7 +55,7 @@ class Tally(msgspec.Struct):
     system_fingerprint: str | None = None
 
 
-class Whole(msgspec.Struct, frozen=True):
+class Whole(msgspec.Struct, frozen=True, gc=False):
     """A whole answer, ready for the client."""
 
     body: bytes

@@ -50,7 +50,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int | None = None
 
 
-class HttpRequest(msgspec.Struct, frozen=True):
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """One request to a provider. The transport adds `host`, `content-length` and its own connection headers."""
 
     path: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -122,12 +122,12 @@ def decode_chat(body: bytes) -> tuple[Members, ChatHead]:
     _require_model(head.model)
     if not head.messages:
         raise WardwrightError("invalid_request", "`messages` is empty", place=Place(path="messages"))
-    if head.n is not None:
-        _require_count("n", head.n, CHOICES_MAX)
-    if head.max_tokens is not None:
-        _require_count("max_tokens", head.max_tokens, TOKENS_MAX)
-    if head.max_completion_tokens is not None:
-        _require_count("max_completion_tokens", head.max_completion_tokens, TOKENS_MAX)
+    if head.n is not None and not 1 <= head.n <= CHOICES_MAX:
+        raise _miscounted("n", head.n, CHOICES_MAX)
+    if head.max_tokens is not None and not 1 <= head.max_tokens <= TOKENS_MAX:
+        raise _miscounted("max_tokens", head.max_tokens, TOKENS_MAX)
+    if head.max_completion_tokens is not None and not 1 <= head.max_completion_tokens <= TOKENS_MAX:
+        raise _miscounted("max_completion_tokens", head.max_completion_tokens, TOKENS_MAX)
     return members, head
 
 
@@ -143,7 +143,7 @@ def decode_embeddings(body: bytes) -> tuple[Members, EmbeddingsHead]:
     return members, head
 
 
-class Survey(NamedTuple):
+class Survey(msgspec.Struct, frozen=True, gc=False):
     """What one pass over the messages of a request finds."""
 
     first_user_text: str
@@ -246,11 +246,10 @@ def _require_model(model: str) -> None:
         )
 
 
-def _require_count(name: str, count: int, most: int) -> None:
-    if not 1 <= count <= most:
-        raise WardwrightError(
-            "invalid_request", f"`{name}` is {count}; it must be from 1 to {most}", place=Place(path=name)
-        )
+def _miscounted(name: str, count: int, most: int) -> WardwrightError:
+    return WardwrightError(
+        "invalid_request", f"`{name}` is {count}; it must be from 1 to {most}", place=Place(path=name)
+    )
 
 
 def _require_plain(body: bytes) -> None:

@@ -44,7 +44,7 @@ def upstream_body(
     whether the client asked or not; the relay keeps from the client what it did not ask for.
     """
     body = dict(members)
-    dropped = tuple(name for name in drop if body.pop(name, None) is not None)
+    dropped = tuple([name for name in drop if body.pop(name, None) is not None]) if drop else ()
     body["model"] = msgspec.Raw(_encode(model))
     if stream:
         body["stream"] = _TRUE

@@ -65,11 +65,12 @@ def usage_of(wire: WireUsage) -> Usage:
     """
     prompt = wire.prompt_tokens or 0
     completion = wire.completion_tokens or 0
+    prompt_details, completion_details = wire.prompt_tokens_details, wire.completion_tokens_details
     cached = written = reasoning = 0
-    if (prompt_details := wire.prompt_tokens_details) is not None:
+    if prompt_details is not None:
         cached = prompt_details.cached_tokens or 0
         written = prompt_details.cache_write_tokens or 0
-    if (completion_details := wire.completion_tokens_details) is not None:
+    if completion_details is not None:
         reasoning = completion_details.reasoning_tokens or 0
     if not (cached >= 0 and written >= 0 and cached + written <= prompt and 0 <= reasoning <= completion):
         prompt, completion = max(prompt, 0), max(completion, 0)

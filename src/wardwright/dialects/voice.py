@@ -54,7 +54,7 @@ FIRST_HOP: Final = ((HOPS, b"1"),)
 """What a request carries onward that came straight from its client and brought nothing that goes with it."""
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a voice needs to write the upstream request of one attempt."""
 
     headers: tuple[tuple[bytes, bytes], ...] = FIRST_HOP
@@ -78,7 +78,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation may hold earlier answers of a model; without them there is nothing to hand over."""
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class Spoken(msgspec.Struct, frozen=True, gc=False):
     """An upstream request, and what was altered for it."""
 
     request: HttpRequest

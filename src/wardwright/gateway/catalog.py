@@ -71,9 +71,12 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     transforms: bool
     """The contract puts text around the caller's messages."""
 
+    whole_terms: tuple[Terms, ...]
+    """The terms of `route.whole`."""
+
     def terms(self, plan: Plan) -> tuple[Terms, ...]:
         """Beside the attempts of a plan, what is fixed about their targets."""
-        return tuple(self.aims[attempt.contract, attempt.target].terms for attempt in plan.attempts)
+        return self.whole_terms if plan is self.route.whole else terms_of(plan, self.aims)
 
     def resting(self, rests: Mapping[Endpoint, SkipReason]) -> tuple[tuple[str, SkipReason], ...]:
         """Which of this version's targets rest, in the form that facts take."""
@@ -84,6 +87,11 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
                 if aim.endpoint in rests
             )
         )
+
+
+def terms_of(plan: Plan, aims: Mapping[tuple[str, str], Aim]) -> tuple[Terms, ...]:
+    """Beside the attempts of a plan, what is fixed about their targets."""
+    return tuple(aims[attempt.contract, attempt.target].terms for attempt in plan.attempts)
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,12 +203,18 @@ def _compiled(
             endpoint=(target.provider, target.model),
             target=target,
             terms=Terms(
-                context_window=target.context_window,
                 continues=upstream.provider.continues_answers != "never",
                 double=upstream.double,
                 drain=upstream.provider.on_client_left == "drain",
                 mark=f"{candidate.contract}/{target.name}={target.model}",
                 rates=None if target.price is None else rates_of(target.price),
+                selected=rc.Selected(
+                    context_window=target.context_window,
+                    contract=candidate.contract,
+                    model=target.model,
+                    provider=target.provider,
+                    target=target.name,
+                ),
                 voice=upstream.voice,
             ),
             transport=upstream.transport,
@@ -223,6 +237,7 @@ def _compiled(
         ),
         tokenizer=load_tokenizer(paths[0]) if paths else None,
         transforms=contract.transforms != Transforms(),
+        whole_terms=() if route.whole is None else terms_of(route.whole, aims),
     )
 
 

@@ -7,7 +7,7 @@ that was known when it was refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -32,7 +32,8 @@ from wardwright.dialects.openai_request import (
 )
 from wardwright.dialects.voice import FIRST_HOP, HOPS
 from wardwright.gateway.catalog import Catalog, Served, Version
-from wardwright.gateway.core.callers import Headers, identify, unclaimed
+from wardwright.gateway.core.callers import Headers, identify
+from wardwright.gateway.core.heading import APPROVAL, ONWARD, RETRIES, Heading
 from wardwright.gateway.core.keys import Key
 from wardwright.gateway.health import Endpoint, HealthBoard
 from wardwright.gateway.redemption import Redemption
@@ -46,58 +47,45 @@ from wardwright.routing.tokens import UNCALIBRATED_PPM, Estimate, estimate_chat
 
 Kind: TypeAlias = Literal["chat", "embeddings"]
 
-_ONWARD: Final = (b"anthropic-beta", b"idempotency-key", b"openai-beta", b"traceparent", b"tracestate")
-"""Headers of the client that travel on to the provider; all others end here."""
 
-_ONWARD_NAMES: Final = frozenset(_ONWARD)
-_APPROVAL: Final = b"x-wardwright-approval-id"
-_RETRIES: Final = b"x-stainless-retry-count"
-
-
-class Intake:
+class Intake(msgspec.Struct, eq=False):
     """What is known of a request so far."""
 
-    __slots__ = (
-        "_body", "_found", "_headers", "_members", "_postscript", "_preamble", "_secret", "_variant", "approving",
-        "calibration_ppm", "caller", "contract", "conversation_source", "digest", "estimate", "head", "hops",
-        "include_usage", "key", "kind", "members", "receipt", "redemption", "retries", "rulings", "simulation",
-        "stream", "tenant",
-    )  # fmt: skip
-
-    def __init__(self, kind: Kind, headers: Headers, body: bytes, key: Key | None, *, simulation: bool = False) -> None:
-        self.approving: list[Proposal] = []
-        """Rules that want the approval that the call names."""
-        self.kind = kind
-        self.key = key
-        self.tenant = "local" if key is None else key.tenant
-        self._headers = headers
-        self._body = body
-        self.calibration_ppm: int | None = None
-        """What the estimate was calibrated by; None where its outcome teaches nothing."""
-        self.caller = unclaimed(key)
-        self.contract: rc.Contract | None = None
-        self.conversation_source = ""
-        self.digest = ""
-        self.estimate: Estimate | None = None
-        self.head: ChatHead | EmbeddingsHead | None = None
-        self.hops = 0
-        self.include_usage = False
-        self.members: Members = {}
-        """What will be sent on: the client's members with the contract's text around the messages."""
-        self.receipt = ""
-        """The id of the call's receipt, once it has one."""
-        self.redemption: Redemption | None = None
-        """The use of the approval that the call names, where a rule wants it."""
-        self.retries = 0
-        self.rulings: Rulings | None = None
-        """Where policies govern the call: its rules, and what they said."""
-        self.simulation = simulation
-        self.stream = False
-        self._found: Survey | None = None
-        self._members: Members = {}
-        self._preamble = self._postscript = False
-        self._secret: Keyed | None = None
-        self._variant: Variant | None = None
+    kind: Kind
+    _heading: Heading
+    _body: bytes
+    key: Key | None
+    caller: rc.Caller = rc.Caller()
+    """As the key alone says it, until the request is read."""
+    tenant: str = "local"
+    simulation: bool = False
+    approving: list[Proposal] = []
+    """Rules that want the approval that the call names."""
+    calibration_ppm: int | None = None
+    """What the estimate was calibrated by; None where its outcome teaches nothing."""
+    contract: rc.Contract | None = None
+    conversation_source: str = ""
+    digest: str = ""
+    estimate: Estimate | None = None
+    head: ChatHead | EmbeddingsHead | None = None
+    hops: int = 0
+    include_usage: bool = False
+    members: Members = {}
+    """What will be sent on: the client's members with the contract's text around the messages."""
+    receipt: str = ""
+    """The id of the call's receipt, once it has one."""
+    redemption: Redemption | None = None
+    """The use of the approval that the call names, where a rule wants it."""
+    retries: int = 0
+    rulings: Rulings | None = None
+    """Where policies govern the call: its rules, and what they said."""
+    stream: bool = False
+    _found: Survey | None = None
+    _members: Members = {}
+    _preamble: bool = False
+    _postscript: bool = False
+    _secret: Keyed | None = None
+    _variant: Variant | None = None
 
     def read(self, secret: Keyed) -> None:
         """What the body and the headers say; `secret` is the tenant's. Raises what the decoders raise, and
@@ -109,16 +97,16 @@ class Intake:
             self.head = chat
             self._found = survey(chat)
             self.stream = bool(chat.stream)
-            self.include_usage = chat.wants_usage
+            self.include_usage = chat.stream_options is not None and chat.wants_usage
         else:
             self._members, self.head = decode_embeddings(body)
         self.members = self._members
-        headers = self._headers
-        if HOPS in headers:
-            self.hops = _count(headers, HOPS)
-        if _RETRIES in headers:
-            self.retries = _count(headers, _RETRIES)
-        self.caller = identify(headers, self.head.metadata, self.key)
+        headers, metadata = self._heading.headers, self.head.metadata
+        if self._heading.is_plain and not metadata:
+            return  # nobody claims anything
+        self.hops = _count(headers, HOPS)
+        self.retries = _count(headers, RETRIES)
+        self.caller = identify(headers, metadata, self.key)
 
     def resolve(
         self,
@@ -138,7 +126,7 @@ class Intake:
                 "too_many_hops", f"the request has passed {self.hops} gateways: a route leads in a circle"
             )
         served = self._served(catalog, head.model)
-        declared, client = session_headers(self._headers)
+        declared, client = (None, None) if self._heading.is_plain else session_headers(self._heading.headers)
         session = None if head.metadata is None else head.metadata.get("session_id")
         conversation = conversation_of(
             secret,
@@ -168,7 +156,7 @@ class Intake:
     @property
     def approval(self) -> str | None:
         """The approval that the call names."""
-        named = self._headers.get(_APPROVAL)
+        named = self._heading.headers.get(APPROVAL)
         return None if named is None else named.decode("latin-1").strip()
 
     def asked(self, facts: RouteFacts) -> Asked:
@@ -230,10 +218,12 @@ class Intake:
 
     def onward(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that the upstream request carries beside the dialect's own."""
-        headers = self._headers
-        if self.hops == 0 and _ONWARD_NAMES.isdisjoint(headers):
+        if self._heading.is_plain:
             return FIRST_HOP
-        travelling = tuple((name, headers[name]) for name in _ONWARD if name in headers)
+        headers = self._heading.headers
+        travelling = tuple((name, headers[name]) for name in ONWARD if name in headers)
+        if self.hops == 0 and not travelling:
+            return FIRST_HOP
         return ((HOPS, b"%d" % (self.hops + 1)), *travelling)
 
     def request(self) -> rc.Request:
@@ -243,7 +233,7 @@ class Intake:
         return rc.Request(
             body=self.digest,
             bytes=len(self._body),
-            choices=self.choices,
+            choices=1 if chat is None else chat.n or 1,
             conversation_source=self.conversation_source,
             error_ppm=0 if estimate is None else estimate.error_ppm,
             estimate="" if estimate is None else estimate.method,

@@ -103,55 +103,42 @@ class _Wake(Deadline):
         self._live = None
 
 
-class Live:
+class Live(msgspec.Struct, eq=False):
     """A call under way. Implements `dialects.exchange.Receiver`; its client calls `left`, `pause` and `resume`."""
 
-    __slots__ = (
-        "_aim", "_began", "_begun", "_calibration_ppm", "_client", "_exchange", "_gateway", "_intake", "_onward",
-        "_opened", "_queue", "_tape", "_waits", "_wake", "deadline_s", "machine", "version",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        gateway: Surroundings,
-        machine: Machine,
-        client: Client,
-        intake: Intake,
-        version: Version | None,
-        tape: Tape | None = None,
-    ) -> None:
-        """`tape` stands before the client where capture is on."""
-        self._client: Client | None = client if tape is None else tape
-        self._exchange: Exchange | None = None
-        self._gateway = gateway
-        self._calibration_ppm = intake.calibration_ppm
-        self._intake = intake
-        self._onward = intake.onward()
-        self._opened: Entry | None = None
-        self._queue: deque[Effect] | None = None
-        """Effects that wait for the journal; None while nothing waits."""
-        self._aim: Aim | None = None
-        """Of the attempt that runs or ran last."""
-        self._began = 0.0
-        """When it started, in monotonic seconds."""
-        self._begun = False
-        self._tape = tape
-        self._wake = _Wake(self) if machine.judges else None
-        self._waits = gateway.posture.durability == "before_response"
-        self.deadline_s = REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s
-        """How long the call may take, from its start."""
-        self.machine = machine
-        self.version = version
-
-    @property
-    def over(self) -> bool:
-        """The client has heard everything."""
-        return self._client is None
+    _gateway: Surroundings
+    machine: Machine
+    client: Client | None
+    """None once it has heard everything. Where capture is on, the tape that stands before the client."""
+    _intake: Intake
+    version: Version | None
+    deadline_s: int
+    """How long the call may take, from its start."""
+    _waits: bool
+    """What follows `Open` and `Close` waits for the journal."""
+    _calibration_ppm: int | None
+    _tape: Tape | None = None
+    _aim: Aim | None = None
+    """Of the attempt that runs or ran last."""
+    _began: float = 0.0
+    """When it started, in monotonic seconds."""
+    _begun: bool = False
+    """The client has the head of a stream."""
+    _exchange: Exchange | None = None
+    _opened: Entry | None = None
+    _queue: deque[Effect] | None = None
+    """Effects that wait for the journal; None while nothing waits."""
+    _wake: _Wake | None = None
+    """Rules read the answer: what sees to it that text which waits for one does not wait too long."""
 
     @property
     def drains(self) -> bool:
         """The client has left, and the upstream's answer is read to its end."""
-        return self._client is None and not self.machine.closed
+        return self.client is None and not self.machine.closed
+
+    def keep_watch(self) -> None:
+        """Rules read the answer."""
+        self._wake = _Wake(self)
 
     # -- what the upstream does (dialects.exchange.Receiver) -----------------------------------------------------------
 
@@ -186,7 +173,7 @@ class Live:
 
     def left(self) -> None:
         """The client has closed its connection."""
-        self._client = None
+        self.client = None
         if self._tape is not None:
             self._tape.left()
         self.carry(self.machine.client_left(self._gateway.clock.monotonic_ns()))
@@ -220,14 +207,17 @@ class Live:
     # -- carrying out --------------------------------------------------------------------------------------------------
 
     def carry(self, effects: tuple[Effect, ...]) -> None:
-        """Carry out effects, behind those that wait already. Raises nothing: a defect ends the call."""
+        """Carry out effects, behind those that wait already. Raises nothing: a defect ends the call.
+
+        An effect whose carrying out says so has those behind it wait for the journal.
+        """
         if self._queue is not None:
             self._queue.extend(effects)
             return
         try:
-            for place, effect in enumerate(effects):
-                if self._carry(effect):
-                    self._queue = deque(effects[place + 1 :])
+            for place, effect in enumerate(effects, 1):
+                if _CARRIED[type(effect)](self, effect):
+                    self._queue = deque(effects[place:])
                     return
         except Exception as defect:
             self._defect(defect)
@@ -244,28 +234,24 @@ class Live:
         else:
             self._abandon(WardwrightError("journal_unavailable", "the use of the approval could not be written"))
 
-    def _carry(self, effect: Effect) -> bool | None:
-        """Carry out one effect; True if what follows must wait for the journal."""
-        return _CARRIED[type(effect)](self, effect)
-
     def _release(self, effect: Release) -> None:
-        if self._client is not None:
-            self._client.send(effect.data)
+        if self.client is not None:
+            self.client.send(effect.data)
 
     def _answer(self, effect: Answer) -> None:
-        if self._client is not None:
-            self._client.answer(effect.body, self._headers())
-            self._client = None
+        if self.client is not None:
+            self.client.answer(effect.body, self._headers())
+            self.client = None
 
     def _begin(self, _: Begin) -> None:
-        if self._client is not None:
+        if self.client is not None:
             self._begun = True
-            self._client.begin(self._headers())
+            self.client.begin(self._headers())
 
     def _finish(self, _: Finish) -> None:
-        if self._client is not None:
-            self._client.finish()
-            self._client = None
+        if self.client is not None:
+            self.client.finish()
+            self.client = None
 
     def _cancel(self, _: Cancel) -> None:
         if self._exchange is not None:
@@ -281,18 +267,18 @@ class Live:
         if not gateway.health.admits(aim.endpoint, now):
             self.carry(machine.failed(_RESTING, gateway.clock.monotonic_ns()))
             return
-        request = machine.accepted.request
+        request, facts = machine.accepted.request, machine.facts
         try:
             spoken = aim.terms.voice.request(
                 Ask(
                     begun=bool(machine.prefix),
-                    continues=machine.continues,
-                    headers=self._onward,
+                    continues=facts.step > 0,
+                    headers=self._intake.onward(),
                     kind=request.kind,
                     members=self._intake.members,
                     model=planned.model,
-                    output_tokens=machine.output_tokens,
-                    stream=request.stream or machine.judges,
+                    output_tokens=facts.output_tokens,
+                    stream=request.stream or self._wake is not None,
                     target=aim.terms.mark,
                     unsupported=aim.target.unsupported_parameters,
                 )
@@ -383,15 +369,15 @@ class Live:
             self._refuse(Refuse(error))
 
     def _refuse(self, effect: Refuse) -> None:
-        if self._client is not None:
-            self._client.refuse(effect.error, self.machine.accepted.receipt, effect.retry_after_s)
-            self._client = None
+        if self.client is not None:
+            self.client.refuse(effect.error, self.machine.accepted.receipt, effect.retry_after_s)
+            self.client = None
 
     def _break(self, effect: Break) -> None:
-        if self._client is not None:
-            self._client.send(error_event(effect.error, self.machine.accepted.receipt))
-            self._client.finish()
-            self._client = None
+        if self.client is not None:
+            self.client.send(error_event(effect.error, self.machine.accepted.receipt))
+            self.client.finish()
+            self.client = None
 
     def _headers(self) -> bytes:
         lines = b"x-wardwright-receipt-id: %b\r\n" % self.machine.accepted.receipt.encode()

@@ -28,11 +28,12 @@ from wardwright.gateway import approving, governing
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
-from wardwright.gateway.core.callers import Headers, bearer_of
-from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing
+from wardwright.gateway.core.callers import Headers, bearer_of, unclaimed
+from wardwright.gateway.core.heading import Heading
+from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing, digest_of
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
-from wardwright.gateway.live import Live
+from wardwright.gateway.live import REFUSAL_DEADLINE_S, Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
 from wardwright.journal.approvals import ApprovalDesk
@@ -113,10 +114,10 @@ class Gateway:
         self._secrets: dict[bytes, Keyed] = {}
         """Tenants' keys with their first block absorbed."""
 
-    def call(self, kind: Kind, headers: Headers, body: bytes, client: Client) -> Live | None:
+    def call(self, kind: Kind, heading: Heading, body: bytes, client: Client) -> Live | None:
         """Take a request in; what becomes of it is told through `client`. None if it was answered at once."""
         try:
-            key = self.authenticate(headers)
+            key = self.authenticate(heading)
             if key is not None and "call" not in key.scopes:
                 raise WardwrightError("scope_missing", "this key lacks the scope `call`")
             if self.writer.failure is not None and self.posture.on_journal_failure == "refuse":
@@ -128,7 +129,7 @@ class Gateway:
             self.meters.turned_away(error.code)
             client.refuse(error, None, None)
             return None
-        intake = Intake(kind, headers, body, key)
+        intake = Intake(kind, heading, body, key, *_known(key))
         try:
             machine, version, effects = self._decide(intake)
         except Exception as defect:
@@ -139,17 +140,30 @@ class Gateway:
         tape: Tape | None = None
         if self.capture is not None:
             tape = Tape(self.capture, intake.tenant, machine.accepted.receipt, body, client)
-        live = Live(self, machine, client, intake, version, tape)
+        live = Live(
+            self,
+            machine,
+            client if tape is None else tape,
+            intake,
+            version,
+            REFUSAL_DEADLINE_S if version is None else version.contract.deadline_s,
+            self.posture.durability == "before_response",
+            intake.calibration_ppm,
+            tape,
+        )
+        if intake.rulings is not None and machine.judges:
+            live.keep_watch()
         self.live[machine.accepted.receipt] = live
         if intake.redemption is None:
             live.carry(effects)
         else:
             live.carry_after(intake.redemption, effects)
-        return None if live.over else live
+        return None if live.client is None else live
 
     def simulate(self, headers: Headers, body: bytes, key: Key | None) -> rc.Receipt:
         """The receipt that a chat request would get, up to its plan: no upstream is called, nothing is written."""
-        _, _, effects = self._decide(Intake("chat", headers, body, key, simulation=True))
+        intake = Intake("chat", Heading(headers), body, key, *_known(key), simulation=True)
+        _, _, effects = self._decide(intake)
         for effect in effects:
             if isinstance(effect, Close):
                 return effect.receipt
@@ -178,29 +192,29 @@ class Gateway:
         self.meters.closed(receipt)
         if receipt.status == "completed":
             if calibration_ppm is not None and receipt.usage_source == "reported":
-                self._learn(receipt, calibration_ppm)
+                assert receipt.contract is not None
+                self._lessons += 1
+                known = self.calibrations.get(receipt.contract.name)
+                if known is None or not self._lessons % LESSONS_SKIPPED:
+                    self._learn(receipt, receipt.contract.name, known or Calibration(), calibration_ppm)
         elif receipt.request.body:
             self._recent_failures[receipt.caller.tenant.value, receipt.request.body] = receipt.receipt
             if len(self._recent_failures) > RECENT_FAILURES_MAX:
                 self._recent_failures.popitem(last=False)
 
-    def _learn(self, receipt: rc.Receipt, calibration_ppm: int) -> None:
-        contract, facts = receipt.contract, receipt.facts
-        assert contract is not None
-        assert facts is not None
-        known = self.calibrations.get(contract.name)
-        self._lessons += 1
-        if known is not None and self._lessons % LESSONS_SKIPPED:
-            return
+    def _learn(self, receipt: rc.Receipt, contract: str, known: Calibration, calibration_ppm: int) -> None:
+        assert receipt.facts is not None
         reported = receipt.attempts[-1].usage.input_total
-        self.calibrations[contract.name] = (known or Calibration()).learn(facts.input_tokens, reported, calibration_ppm)
+        self.calibrations[contract] = known.learn(receipt.facts.input_tokens, reported, calibration_ppm)
 
-    def authenticate(self, headers: Headers) -> Key | None:
+    def authenticate(self, heading: Heading) -> Key | None:
         """The serving key of a request, or None for keyless access where the gateway allows it.
 
         Raises `missing_api_key`, `invalid_api_key`, `host_not_allowed`, `origin_not_allowed`.
         """
-        bearer = bearer_of(headers)
+        if heading.token_hash is not None:
+            return self.keys.known(heading.token_hash, self.clock.now_us())
+        bearer = bearer_of(heading.headers)
         if self.posture.keys == "required":
             if bearer is None:
                 raise WardwrightError(
@@ -208,12 +222,12 @@ class Gateway:
                     "this gateway wants an API key",
                     hint="send `Authorization: Bearer <key>`; `wardwright key create` makes one",
                 )
-            return self.keys.find(bearer.token, self.clock.now_us())
         # SDKs insist on sending some key: what does not look like one of ours is no claim to be one.
-        if bearer is not None and bearer.token.startswith(_OWN_TOKEN):
-            return self.keys.find(bearer.token, self.clock.now_us())
-        self._require_near(headers)
-        return None
+        elif bearer is None or not bearer.token.startswith(_OWN_TOKEN):
+            self._require_near(heading.headers)
+            return None
+        heading.token_hash = digest_of(bearer.token)
+        return self.keys.known(heading.token_hash, self.clock.now_us())
 
     def _require_near(self, headers: Headers) -> None:
         """Keyless access is for programs on this machine: not for web pages, nor through a name that was rebound."""
@@ -323,3 +337,8 @@ class Gateway:
         if secret is None:
             secret = self._secrets[key] = Keyed(key)
         return secret
+
+
+def _known(key: Key | None) -> tuple[rc.Caller, str]:
+    """Who calls and in which tenant, as far as the credential says it."""
+    return unclaimed(key), "local" if key is None else key.tenant

@@ -31,37 +31,23 @@ class Ref(msgspec.Struct, frozen=True, kw_only=True):
     rel: Relation
 
 
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """One proposal to write. `id` is set once the writer has placed it.
 
     `refs` may name an Entry of the same writer that was put earlier: its id is filled in when this one is placed.
     """
 
-    __slots__ = ("actor", "at", "chain", "data", "id", "kind", "on_durable", "refs", "run")
-
-    def __init__(
-        self,
-        kind: str,
-        data: msgspec.Struct,
-        *,
-        at: int,
-        chain: Chain = "calls",
-        actor: str = "gateway",
-        run: str | None = None,
-        refs: tuple[tuple[Relation, Entry | str], ...] = (),
-        on_durable: Durable | None = None,
-    ) -> None:
-        self.kind = kind
-        self.data = data
-        """Members in alphabetical order and canonical values only, so that its encoding is canonical."""
-        self.at = at
-        """µs since the epoch; the writer clamps it so that it never runs backwards."""
-        self.chain: Chain = chain
-        self.actor = actor
-        self.run = run
-        self.refs = refs
-        self.on_durable = on_durable
-        self.id: str | None = None
+    kind: str
+    data: msgspec.Struct
+    """Members in alphabetical order and canonical values only, so that its encoding is canonical."""
+    at: int
+    """µs since the epoch; the writer clamps it so that it never runs backwards."""
+    chain: Chain = "calls"
+    actor: str = "gateway"
+    run: str | None = None
+    refs: tuple[tuple[Relation, Entry | str], ...] = ()
+    on_durable: Durable | None = None
+    id: str | None = None
 
 
 class Durable(Protocol):

@@ -13,7 +13,7 @@ TOKENS_MAX: Final = 2**31 - 1
 """More than any call can have. What says more is no count, and past 2^53 no receipt could hold it."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Tokens of one attempt by the classes that providers bill apart. The classes do not overlap."""
 
     cache_write: int = 0
@@ -38,7 +38,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_plausible(self) -> bool:
         """Whether a call can have had so many."""
-        return self.input_total <= TOKENS_MAX and self.output_total <= TOKENS_MAX
+        taken = self.input + self.cached_input + self.cache_write
+        return taken <= TOKENS_MAX and self.output + self.reasoning <= TOKENS_MAX
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

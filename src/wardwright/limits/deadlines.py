@@ -25,13 +25,15 @@ _UNWATCHED: Final = sys.maxsize
 class Deadline:
     """An instant at which something gives up. Subclass it and say what in `expired`."""
 
-    __slots__ = ("_slot", "at")
+    __slots__ = ("_slot", "at", "looked_at")
 
     def __init__(self) -> None:
         self.at = NEVER
         """Monotonic seconds; NEVER disarms."""
         self._slot = _UNWATCHED
         """Where the wheel looks next; an entry in any other bucket is stale."""
+        self.looked_at = NEVER
+        """The instant at which it does: a deadline that is later need not be armed again."""
 
     def expired(self, now: float) -> None:
         """Called once when `at` has passed; `at` is NEVER by then."""
@@ -52,8 +54,8 @@ class Wheel:
         return sum(len(bucket) for bucket in self._buckets.values())
 
     def arm(self, deadline: Deadline) -> None:
-        """Watch a deadline whose `at` is set. Costs next to nothing where the wheel looks early enough already."""
-        if deadline.at != NEVER and int(deadline.at / TICK_S) < deadline._slot:
+        """Watch a deadline whose `at` is set. Where the wheel looks early enough already, nothing happens."""
+        if deadline.at < deadline.looked_at:
             self._put(deadline)
 
     def advance(self, now: float) -> None:
@@ -72,6 +74,7 @@ class Wheel:
 
     def _look(self, deadline: Deadline, now: float) -> None:
         deadline._slot = _UNWATCHED
+        deadline.looked_at = NEVER
         if deadline.at <= now:
             deadline.at = NEVER
             deadline.expired(now)
@@ -80,6 +83,7 @@ class Wheel:
 
     def _put(self, deadline: Deadline) -> None:
         slot = deadline._slot = max(self._slot_of(min(deadline.at, self.now + LOOK_S)), self._slot)
+        deadline.looked_at = slot * TICK_S
         self._buckets.setdefault(slot, []).append(deadline)
 
     @staticmethod

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol, cast
 
+import msgspec
+
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Failure, HttpRequest, Receiver
 from wardwright.limits.deadlines import NEVER, Deadline, Wheel
@@ -34,19 +36,16 @@ class Holder(Protocol):
     def resume(self) -> None: ...
 
 
-class NativeExchange:
+class NativeExchange(msgspec.Struct, eq=False):
     """One request on its way through a pool: queued, connecting, running, over."""
 
-    __slots__ = ("holder", "paused", "receiver", "request", "retried", "total_at")
-
-    def __init__(self, request: HttpRequest, receiver: Receiver, total_at: float) -> None:
-        self.request = request
-        self.receiver = receiver
-        self.total_at = total_at
-        self.holder: Holder | None = None
-        """None once over."""
-        self.paused = False
-        self.retried = False
+    request: HttpRequest
+    receiver: Receiver
+    total_at: float
+    holder: Holder | None = None
+    """None once over."""
+    paused: bool = False
+    retried: bool = False
 
     def pause(self) -> None:
         if self.holder is not None and not self.paused:
@@ -124,7 +123,8 @@ class Connection(Deadline, asyncio.Protocol):
         exchange.holder = self
         self._total_at = exchange.total_at
         self._wait(self._first_s)
-        self._wheel.arm(self)
+        if self.at < self.looked_at:
+            self._wheel.arm(self)
         body = exchange.request.body
         if len(body) <= BODY_COPY_MAX:
             self._outbox.write(self._transport, head + body)
@@ -137,7 +137,8 @@ class Connection(Deadline, asyncio.Protocol):
     def rest(self) -> None:
         """Wait for the next exchange, no longer than `idle_s`."""
         self.at = self._wheel.now + self._idle_s
-        self._wheel.arm(self)
+        if self.at < self.looked_at:
+            self._wheel.arm(self)
 
     def close(self) -> None:
         """Close the socket now; `lost` follows on the loop's next turn."""

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+import msgspec
+
 from wardwright.routing.draw import Keyed
 
 Source: TypeAlias = Literal["declared", "client", "metadata", "derived", "none"]
@@ -44,7 +46,7 @@ FIRST_MESSAGE_CHARS_MAX: Final = 512
 """Of a long first message, this much of its beginning and as much of its end are digested, and its length."""
 
 
-class Conversation(NamedTuple):
+class Conversation(msgspec.Struct, frozen=True, gc=False):
     digest: str
     """64 hex digits."""
     source: Source

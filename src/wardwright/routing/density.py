@@ -26,8 +26,10 @@ adds −5…+5 %.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 from zlib import adler32
+
+import msgspec
 
 UNIT: Final = 32
 """Weights are in parts of a token."""
@@ -91,7 +93,7 @@ WEIGHTS: Final = _table()
 """By byte, in 1/UNIT token."""
 
 
-class Density(NamedTuple):
+class Density(msgspec.Struct, frozen=True, gc=False):
     """What a text weighs."""
 
     weight: int
@@ -107,12 +109,12 @@ def weigh(data: bytes | memoryview) -> Density:
     Density(weight=83, beyond_ascii_ppm=0)
     """
     length = size = len(data)
-    if length > WHOLE_BYTES_MAX:
+    if length <= WHOLE_BYTES_MAX:
+        data = bytes(data)
+    else:
         stride, last = length - _SLICE_BYTES, SLICES - 1
         data = b"".join([data[at : at + _SLICE_BYTES] for at in [stride * n // last for n in range(SLICES)]])
         size = SAMPLE_BYTES
-    elif isinstance(data, memoryview):
-        data = data.tobytes()
     if b"\\" in data and b"\\u" in data:  # a search for one byte is many times faster than for two
         data = _read(data)
     weights = data.translate(WEIGHTS)

@@ -22,7 +22,7 @@ from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.routing.constraints import excluded_by
 from wardwright.routing.draw import WEIGHTS_TOTAL_MAX, Keyed
 from wardwright.routing.fit import Candidate, Hindrance, candidate, restricted
-from wardwright.routing.plan import Attempt
+from wardwright.routing.plan import Attempt, Plan
 
 
 class Gauge(NamedTuple):
@@ -119,8 +119,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The contracts that take part: this one, then those that aliases lead to."""
     leaves: tuple[Leaf, ...]
     """Every place where a candidate stands."""
+    margin_ppm: int
+    """The largest margin that a candidate asks for."""
     name: str
     root: RouteNode
+    whole: Plan | None
+    """The plan of a call that nothing keeps from any candidate; None where that is not one plan, or one is barred."""
+    window: int
+    """Tokens: what every candidate holds."""
 
 
 def resolve(name: str, models: Mapping[str, contract.ModelContract]) -> Route:
@@ -131,12 +137,16 @@ def resolve(name: str, models: Mapping[str, contract.ModelContract]) -> Route:
     """
     resolver = _Resolver(models)
     root = resolver.expand(name, _Way((), ("route",), ()))
+    candidates = tuple(resolver.candidates.values())
     return Route(
-        candidates=tuple(resolver.candidates.values()),
+        candidates=candidates,
         contracts=tuple(resolver.lucks),
         leaves=root.leaves,
+        margin_ppm=max((candidate.margin_ppm for candidate in candidates), default=0),
         name=name,
         root=root,
+        whole=_whole(root),
+        window=min((candidate.window for candidate in candidates), default=0),
     )
 
 
@@ -283,6 +293,29 @@ class _Resolver:
             why=node.why,
             window=max(branch.window for branch in branches),
         )
+
+
+def _whole(root: RouteNode) -> Plan | None:
+    """Every candidate at its first place, in the order of the places."""
+    if not root.leaves or any(leaf.barred is not None for leaf in root.leaves) or not _is_still(root):
+        return None
+    first = {leaf.index: leaf.attempt for leaf in reversed(root.leaves)}
+    return Plan(attempts=tuple(first[index] for index in dict.fromkeys(leaf.index for leaf in root.leaves)))
+
+
+def _is_still(node: RouteNode) -> bool:
+    """Whether its order is the same for every call."""
+    match node:
+        case Leaf():
+            return True
+        case Ordered():
+            return all(_is_still(member) for member in node.members)
+        case Detour():
+            return _is_still(node.node)
+        case Alloy() | Gate():
+            return False
+        case _:
+            assert_never(node)
 
 
 def _ordered(kind: Literal["dispatcher", "cascade"], members: tuple[RouteNode, ...]) -> Ordered:

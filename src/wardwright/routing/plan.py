@@ -21,7 +21,7 @@ SkipReason: TypeAlias = Literal[
 ]
 
 
-class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Everything a route decision may see."""
 
     agent: str | None = None
@@ -60,7 +60,7 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """User messages in the request less one: the index of this turn."""
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One target to try."""
 
     contract: str
@@ -75,7 +75,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
-class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One target that was not planned, and why."""
 
     contract: str
@@ -88,7 +88,7 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The target's name in its contract."""
 
 
-class Draw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Draw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One throw of an alloy: reproduced by routing it again from the facts."""
 
     index: int
@@ -101,7 +101,7 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it throws: round_robin, weighted, sequence."""
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Why no target may serve the request."""
 
     code: str
@@ -110,7 +110,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the caller is told."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What will be tried, in order; what will not, and why."""
 
     attempts: tuple[Attempt, ...]

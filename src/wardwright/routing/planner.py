@@ -19,13 +19,15 @@ import msgspec
 
 from wardwright.contracts.condition import holds
 from wardwright.routing.draw import rotated, sequenced, weighed
-from wardwright.routing.fit import GATES, Hindrance, hindrance, needs
+from wardwright.routing.fit import GATES, MILLION, Hindrance, hindrance, needs
 from wardwright.routing.graph import Alloy, Detour, Gate, Leaf, Ordered, Route, RouteNode
 from wardwright.routing.plan import Attempt, Draw, Plan, Refusal, RouteFacts, Skip
 
 
 def plan(route: Route, facts: RouteFacts) -> Plan:
     """What will be tried, in order; what will not, and why."""
+    if route.whole is not None and _is_free(route, facts):
+        return route.whole
     planning = _Planning(route, facts)
     serving = planning.order(route.root)
     attempts: list[Attempt] = []
@@ -58,6 +60,13 @@ def spoke_before(route: Route, facts: RouteFacts) -> Attempt | None:
     turn = facts.turn if facts.in_tool_loop else max(facts.turn - 1, 0)
     before = plan(route, msgspec.structs.replace(facts, resting=(), step=facts.step - 1, turn=turn))
     return before.attempts[0] if before.attempts else None
+
+
+def _is_free(route: Route, facts: RouteFacts) -> bool:
+    """Whether no gate can stop any candidate of the route: nearly every call, told without asking them one by one."""
+    if facts.constraints or facts.capabilities or facts.in_tool_loop or facts.resting:
+        return False
+    return facts.output_tokens - (-facts.input_tokens * route.margin_ppm // MILLION) <= route.window
 
 
 class _Planning:

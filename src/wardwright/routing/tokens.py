@@ -31,7 +31,7 @@ UNCALIBRATED_PPM: Final = 1_000_000
 Method: TypeAlias = Literal["heuristic", "calibrated", "tokenizer"]
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many tokens, how that was found, and how far off it may be."""
 
     error_ppm: int
@@ -80,20 +80,18 @@ def estimate_chat(
     media = IMAGE_TOKENS * images + AUDIO_TOKENS * audio + FILE_TOKENS * files
     if media:
         messages = without_base64(bytes(messages), images + audio + files)
-    weight, beyond_ascii_ppm = weigh(messages)
-    length = len(messages)
+    density = weigh(messages)
+    weight, length = density.weight + _TURN * message_count, len(messages)
     if tools is not None:
-        tools_weight, _ = weigh(tools)
-        weight += tools_weight
+        weight += weigh(tools).weight
         length = max(length, len(tools))
-    weight += _TURN * message_count
     text = CHAT_TOKENS + (-(-weight // UNIT) if weight > 0 else 0)
     method: Method = "heuristic"
     if calibration_ppm != UNCALIBRATED_PPM:
         method = "calibrated"
         text = -(-text * calibration_ppm // 1_000_000)
     ascii_ppm, beyond_ppm = _ERRORS_PPM[method]
-    error = ascii_ppm + beyond_ppm * beyond_ascii_ppm // 1_000_000
+    error = ascii_ppm + beyond_ppm * density.beyond_ascii_ppm // 1_000_000
     if length > WHOLE_BYTES_MAX:
         error += _SAMPLED_ERROR_PPM
     tokens = text + media

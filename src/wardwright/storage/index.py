@@ -36,6 +36,8 @@ LIMIT_MAX: Final = 500
 TOTALS_ROWS_MAX: Final = 100_000
 """Rows that one question takes together; older ones are left out, and the answer says so."""
 _BUSY_S: Final = 10.0
+_PAGE_BYTES: Final = 8192
+"""Twice SQLite's own: rows of a batch lie side by side, and each page that they fill is written as one."""
 _OPS: Final = {"eq": "=", "min": ">=", "max": "<="}
 
 
@@ -209,6 +211,7 @@ class SqliteIndex:
     def _connect(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._intake = Intake(self._db, self.columns, self._row_of, self._reader)

@@ -48,6 +48,8 @@ class Intake:
         self._reader = reader
         listed = ", ".join(f'"{column.name}"' for column in columns)
         marks = ", ".join("?" * len(columns))
+        self.receipt_at = [column.name for column in columns].index("receipt")
+        """Where a row names its call."""
         self._insert = f"INSERT OR REPLACE INTO calls ({listed}, source_, segment_) VALUES ({marks}, ?, ?)"
 
     def batch(self, records_max: int) -> int:
@@ -174,14 +176,14 @@ class _Walk:
         self._limit = limit
         self._rows = rows
 
-    def places(self) -> Iterator[tuple[str, int, int, int, int]]:
+    def places(self) -> Iterator[tuple[str | int, int, int, int, int]]:
         source, last = self._source, None
         for line in self._lines:
             if not line.whole or self.count >= self._limit:
                 break
             try:
                 record = read(line.text)
-                receipt = receipt_of(record)
+                receipt = self._ended(record, line.segment) if record.kind in ENDS else receipt_of(record)
             except WardwrightError as error:
                 self.broken = error
                 break
@@ -189,17 +191,22 @@ class _Walk:
             self.count += 1
             if receipt is None:
                 continue
-            if record.kind in ENDS:
-                self._end(record, line.segment)
             yield receipt, source.id, line.segment, line.offset, len(line.text)
         if last is not None:
             source.at, source.size = Cursor(last.segment, last.offset), len(last.text)
             source.record = _digest(last.text)
 
-    def _end(self, record: Record, segment: int) -> None:
-        row = self._intake.ended(self._source, record, segment)
-        if row is not None:
-            self._rows.append(row)
+    def _ended(self, record: Record, segment: int) -> str | int | None:
+        """Take the row of an ended call; the receipt that it is about, which the row names too."""
+        try:
+            row = self._intake.ended(self._source, record, segment)
+        except msgspec.MsgspecError:
+            receipt_of(record)  # says what is wrong where it is that
+            raise
+        if row is None:
+            return receipt_of(record)
+        self._rows.append(row)
+        return row[self._intake.receipt_at]
 
 
 def _digest(line: bytes) -> str:

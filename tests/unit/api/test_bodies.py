@@ -13,6 +13,7 @@ import pytest
 
 from parts.front import ADMIN, Answered, World, in_world
 from wardwright.dialects.openai_wire import error_body
+from wardwright.gateway.core.heading import Heading
 from wardwright.storage.capture_writer import CaptureFileWriter
 from wardwright.storage.captures import CaptureFiles
 
@@ -54,7 +55,7 @@ def body_of(model: str, *, stream: bool = False) -> bytes:
 async def called(world: World, body: bytes, headers: Mapping[str, str] | None = None) -> Answered:
     client = Answered()
     sent = {name.encode(): value.encode() for name, value in (headers or {}).items()}
-    world.runtime.gateway.call("chat", {b"host": b"localhost", **sent}, body, client)
+    world.runtime.gateway.call("chat", Heading({b"host": b"localhost", **sent}), body, client)
     return await client.heard()
 
 
@@ -130,7 +131,9 @@ def test_a_stream_that_breaks_shows_the_error_it_ended_with(tmp_path: Path) -> N
 def test_a_client_that_left_is_shown_what_was_sent_until_then(tmp_path: Path) -> None:
     async def play(world: World) -> None:
         client = Answered()
-        live = world.runtime.gateway.call("chat", {b"host": b"localhost"}, body_of("stalling", stream=True), client)
+        live = world.runtime.gateway.call(
+            "chat", Heading({b"host": b"localhost"}), body_of("stalling", stream=True), client
+        )
         assert live is not None
         await client.begun()
         while TOLD.encode() not in client.body:
@@ -148,7 +151,9 @@ def test_a_client_that_left_is_shown_what_was_sent_until_then(tmp_path: Path) ->
 def test_while_a_call_is_under_way_its_bodies_are_not_kept_yet(tmp_path: Path) -> None:
     async def play(world: World) -> None:
         client = Answered()
-        live = world.runtime.gateway.call("chat", {b"host": b"localhost"}, body_of("stalling", stream=True), client)
+        live = world.runtime.gateway.call(
+            "chat", Heading({b"host": b"localhost"}), body_of("stalling", stream=True), client
+        )
         assert live is not None
         await client.begun()
         await none_kept(world, client.receipt)

@@ -8,6 +8,7 @@ from wardwright.dialects.openai_request import decode_chat
 from wardwright.dialects.openai_voice import OpenAIVoice
 from wardwright.dialects.voice import Ask, Voice
 from wardwright.gateway import live
+from wardwright.gateway.core.heading import Heading
 from wardwright.gateway.intake import Intake
 from wardwright.routing.draw import Keyed
 
@@ -15,7 +16,7 @@ BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
 
 def onward(headers: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    intake = Intake("chat", headers, BODY, None)
+    intake = Intake("chat", Heading(headers), BODY, None)
     intake.read(Keyed(b"secret"))
     return intake.onward()
 

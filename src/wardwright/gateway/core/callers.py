@@ -34,7 +34,8 @@ _HEADERS: Final = {
     "session": b"x-wardwright-session-id",
     "user": b"x-wardwright-user-id",
 }
-_HEADER_NAMES: Final = frozenset(_HEADERS.values())
+CLAIM_HEADERS: Final = frozenset(_HEADERS.values())
+"""Headers in which a caller says who it is."""
 
 _METADATA: Final = {
     "agent": ("consuming_agent_id", "agent_id"),
@@ -61,7 +62,7 @@ _GATEWAY_MEMBERS: Final = ("litellm_metadata", "requester_metadata")
 
 def identify(headers: Headers, metadata: Mapping[str, Any] | None, key: Key | None) -> Caller:
     """The caller of one request. Raises `invalid_header` or `invalid_request` for a claim that is not plain text."""
-    if not metadata and _HEADER_NAMES.isdisjoint(headers):
+    if not metadata and CLAIM_HEADERS.isdisjoint(headers):
         return unclaimed(key)
     base = unclaimed(key)
     return Caller(

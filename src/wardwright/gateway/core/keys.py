@@ -74,7 +74,11 @@ def token_of(luck: int, prefix: str = TOKEN_PREFIX) -> str:
 
 
 def hash_of(token: bytes) -> str:
-    return hashlib.sha256(token).hexdigest()
+    return digest_of(token).hex()
+
+
+def digest_of(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
 
 
 class KeyRing:
@@ -104,7 +108,11 @@ class KeyRing:
 
     def find(self, token: bytes, now_us: int) -> Key:
         """The key behind a token, or `invalid_api_key`; the same words for unknown, expired and revoked."""
-        key = self._by_hash.get(hashlib.sha256(token).digest())
+        return self.known(digest_of(token), now_us)
+
+    def known(self, token_hash: bytes, now_us: int) -> Key:
+        """The same by the digest of the token."""
+        key = self._by_hash.get(token_hash)
         if key is None or key.id in self._revoked or (key.expires_at is not None and key.expires_at <= now_us):
             raise WardwrightError("invalid_api_key", "the API key is not valid here")
         return key
