@@ -1,7 +1,8 @@
 """What a budget allows whom, and what a call is expected to use: the words in which `limits.budgets` is asked.
 
 Rule 1: an estimate is an upper bound. What is reserved before a call is at least what its attempt can use, by the
-dearest target that may serve it, so that granted calls do not pass the limit together.
+dearest target that may serve it, so that granted calls do not pass the limit together. Where a budget of money blocks,
+every target has a price (`contracts.pricing`); one without counts as nothing in a budget that is but a fact for rules.
 Rule 2: a meter's name holds all that decides what it counts. A budget whose limit changes keeps its past; one that
 counts something else begins anew.
 """
