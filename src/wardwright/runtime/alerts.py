@@ -128,8 +128,7 @@ class Alerts:
     async def _give_up_on_sinks_that_are_gone(self) -> None:
         lanes = {job.lane for job in self.jobs() if sink_of(job.lane) not in self._sinks}
         for lane in sorted(lanes):
-            while (lease := await self._queue.lease(lane, visible_s=VISIBLE_SLACK_S)) is not None:
-                await self._queue.dead(lease, f"the settings have no sink `{sink_of(lane)}` any more")
+            await self._queue.give_up(lane, f"the settings have no sink `{sink_of(lane)}` any more")
 
     def raise_(self, alert: RaisedAlert) -> Raised:
         """Hand an alert over for delivery. Belongs to the loop's thread; costs microseconds.

@@ -358,6 +358,20 @@ def test_alerts_of_a_sink_that_the_settings_no_longer_have_become_dead_letters()
     run(play())
 
 
+def test_an_alert_that_rests_when_its_sink_is_removed_is_a_dead_letter_at_the_next_start() -> None:
+    async def play() -> None:
+        stored, sink = MemoryJobs(), MemorySink()
+        sink.next.append(Later(why="HTTP 503"))
+        async with alerting((settings(), sink), stored=stored) as world:
+            raised(world, 1)
+            await world.until(lambda: world.alerts.pulse()[0].failures)
+        async with alerting((JsonlSink(name="other", path="x"), MemorySink()), stored=stored) as world:
+            (job,) = world.alerts.jobs()
+            assert (job.state_name, job.note) == ("dead", "the settings have no sink `sec` any more")
+
+    run(play())
+
+
 def test_an_alert_for_a_sink_that_is_not_there_is_a_dead_letter_and_no_defect() -> None:
     async def play() -> None:
         async with alerting() as world:
