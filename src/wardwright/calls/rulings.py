@@ -175,11 +175,15 @@ class Rulings:
             seen=seen,
         )
 
-    def streamed(self, index: int, before: Decision, answer: GovernedAnswer, now_us: int) -> Decision:
-        """An attempt is over: what its stream rules found, joined with what was decided before it."""
-        if not self.governance.policy.of("stream"):
+    def streamed(self, index: int, before: Decision, answer: GovernedAnswer | None, now_us: int) -> Decision:
+        """An attempt is over: what its stream rules found, joined with what was decided before it.
+
+        Without an answer nothing was found, and what was decided before it stands; where that is nothing, nothing is
+        kept of it.
+        """
+        if not self.governance.policy.of("stream") or (answer is None and before == NOTHING):
             return NOTHING
-        decision = ruled_stream(self.governance, before, answer.caught)
+        decision = ruled_stream(self.governance, before, () if answer is None else answer.caught)
         if self._memory is not None:
             self._memory.noted(decision, self._watched, now_us, index + 1)
         self._noted.append(_Noted("stream", self._watched, decision, index, answer))

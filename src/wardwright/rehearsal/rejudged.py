@@ -74,7 +74,7 @@ class Rejudging:
             case "request" | "route" | "receipt":
                 decision = decide(_without(policy, phase, unknown), phase, facts)
             case "stream":
-                decision = self._stream(facts, unknown, ruling, answer, retries)
+                decision = self._stream(facts, unknown, attempt, ruling, answer, retries)
             case "output":
                 decision = self._output(facts, unknown, ruling, answer, retries)
         if not unknown:
@@ -95,6 +95,7 @@ class Rejudging:
         self,
         facts: Facts,
         unknown: set[str],
+        attempt: int | None,
         ruling: Ruling | None,
         answer: GovernedAnswer | None,
         retries: Mapping[str, int],
@@ -105,6 +106,8 @@ class Rejudging:
         before, armed = before_attempt(rest, facts)
         if answer is not None:
             return ruled_stream(proposed, before, answer.caught)
+        if self._never_answered(attempt):
+            return ruled_stream(proposed, before, ())
         if ruling is not None and self._unchanged(armed, ruling):
             return ruled_stream(proposed, before, ruling.caught)
         caught: list[Caught] = []
@@ -116,6 +119,14 @@ class Rejudging:
             else:
                 unknown.add(rule.name)
         return ruled_stream(proposed, before, caught)
+
+    def _never_answered(self, attempt: int | None) -> bool:
+        """Whether nobody wrote anything in which a rule could have found something."""
+        attempts = self._receipt.attempts
+        if attempt is None or attempt >= len(attempts):
+            return False
+        tried = attempts[attempt]
+        return tried.failure is not None and (tried.http_status is None or not 200 <= tried.http_status < 300)
 
     def _unchanged(self, armed: tuple[Compiled, ...], ruling: Ruling) -> bool:
         """Whether the rules that watch the answer are, word for word, those that did then."""
