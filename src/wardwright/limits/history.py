@@ -102,9 +102,12 @@ class History:
             policy: tuple(_merged(state for states, _ in versions for state in states))
             for policy, versions in ((name, tuple(some)) for name, some in policies.items())
         }
-        for policy, versions in policies.items():
-            machines = {machine.name: machine for _, some in versions for machine in some}
-            self._machines.declare(policy, machines.values())
+        self._machines.declare(
+            {
+                policy: {machine.name: machine for _, some in versions for machine in some}.values()
+                for policy, versions in policies.items()
+            }
+        )
 
     # Reading
 

@@ -156,6 +156,10 @@ class ApprovalDesk:
         self._hear()
         return self._approvals.all()
 
+    def is_over(self, id_: str) -> bool:
+        """Whether nobody can use it any more, by what was heard so far."""
+        return self._approvals.is_over(id_, self._clock.now_us())
+
     @property
     def waiting(self) -> int:
         """How many requests wait for a person, those that expired within the last sweep among them."""
@@ -163,12 +167,10 @@ class ApprovalDesk:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def sweep(self) -> int:
-        """Write down which approvals have expired; how many."""
-        overdue = self._approvals.overdue(self._clock.now_us())
-        for fact in overdue:
+    def sweep(self) -> None:
+        """Write down which approvals have expired."""
+        for fact in self._approvals.overdue(self._clock.now_us()):
             self._write(fact, by="gateway")
-        return len(overdue)
 
     async def keep_sweeping(self) -> None:
         """Sweep now and then. Runs until it is cancelled."""

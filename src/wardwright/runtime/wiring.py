@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -208,10 +208,12 @@ class Runtime:
             writer=self.journal.writer,
         )
         self.gateway.alerts, self.gateway.approvals = self.alerts, self.approvals
+        claims = self._claims()
         records = self._following.restore()
         self.approvals.restore(records)
         self.control.restore(records)
         if self.worker.keeper:
+            self._drop_claims(claims)
             await self._inherit()
         await self.alerts.open()
         undo.push_async_callback(self.alerts.aclose)
@@ -285,6 +287,17 @@ class Runtime:
 
     def _claim(self, approval: str) -> bool:
         return create(self.state / CLAIMS_DIRECTORY / approval, b"")
+
+    def _claims(self) -> tuple[Path, ...]:
+        claims = self.state / CLAIMS_DIRECTORY
+        return tuple(path for path in claims.iterdir() if not path.name.startswith(".")) if claims.is_dir() else ()
+
+    def _drop_claims(self, claims: Iterable[Path]) -> None:
+        """Drop those of approvals that are over. `claims` were looked up before the records were read: an approval is
+        claimed after it was given, so each of them is known."""
+        for claim in claims:
+            if self.approvals.is_over(claim.name):
+                claim.unlink(missing_ok=True)
 
     async def reload(self, *, by: str = "file") -> State:
         """Read the contract files again and serve what they propose; what was refused stays as it was."""
