@@ -23,6 +23,7 @@ from wardwright.journal import approvals
 from wardwright.journal.approvals import Approval, Approvals, Asked, Fact
 from wardwright.journal.entry import Durable, Entry, Record, Writer
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.control import durably
 
 PREFIX: Final = "apr"
@@ -91,7 +92,7 @@ class ApprovalDesk:
         approvals.require_room(self._approvals, tenant)
         asked = Asked(
             digest=digest,
-            expires_at=now + min(expires_s, EXPIRES_S_MAX) * 1_000_000,
+            expires_at=now + min(expires_s, EXPIRES_S_MAX) * SECOND_US,
             id=mint(PREFIX, now, self._luck.bits(LUCK_BITS)),
             message=message,
             model=model,

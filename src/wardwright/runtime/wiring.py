@@ -18,6 +18,7 @@ from wardwright.gateway.posture import Posture
 from wardwright.gateway.service import Gateway
 from wardwright.journal.store import Index
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.providers.outbox import Outbox
@@ -352,9 +353,9 @@ class Runtime:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
         now_us, days = self.clock.now_us(), self.settings.retention.calls_days
         oldest_us = self.journal.oldest_us()
-        before_us = 0 if oldest_us is None else oldest_us - CALL_S * 1_000_000
+        before_us = 0 if oldest_us is None else oldest_us - CALL_S * SECOND_US
         if days is not None:
-            before_us = max(before_us, now_us - days * 86_400 * 1_000_000)
+            before_us = max(before_us, now_us - days * 86_400 * SECOND_US)
         if count := self.captures.files.drop_before(before_us):
             log.info("retired the captured bodies of %d calls", count)
 

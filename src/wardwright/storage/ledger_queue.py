@@ -13,6 +13,7 @@ from wardwright.journal.entry import Durable
 from wardwright.journal.work_ledger import WorkLedger
 from wardwright.journal.work_queue import Job, Lease, Put, Stats, Work
 from wardwright.kernel.ids import Clock
+from wardwright.kernel.units import SECOND_US
 
 
 class LedgerQueue(ABC):
@@ -115,4 +116,4 @@ class LedgerQueue(ABC):
 
 
 def _us(seconds: float) -> int:
-    return int(seconds * 1_000_000)
+    return int(seconds * SECOND_US)

@@ -30,11 +30,11 @@ from wardwright.journal.work_queue import (
     WorkQueue,
 )
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.testing.determinism import HandClock
 
 LANE: Final = "kit"
 VISIBLE_S: Final = 30.0
-SECOND_US: Final = 1_000_000
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import pytest
 
 from parts.budgets import ANN, BOB, MINUTE, NOON, exceeded, granted, limit, spent, tokens
 from wardwright.kernel import canonical
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.allowance import Claims, Limit
 from wardwright.limits.budget_record import Charge, Entry, Snapshot
 from wardwright.limits.budgets import (
@@ -18,7 +19,7 @@ from wardwright.limits.budgets import (
     Held,
     Unclaimed,
 )
-from wardwright.limits.windows import DAY_US, SECOND_US
+from wardwright.limits.windows import DAY_US
 
 # Granting
 

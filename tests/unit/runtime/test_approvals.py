@@ -13,11 +13,10 @@ from wardwright.journal.entry import Record
 from wardwright.journal.record import read
 from wardwright.journal.store import ChainKey
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.approvals import EXPIRES_S_MAX, ApprovalDesk
 from wardwright.testing.determinism import HandClock, SeededLuck
 from wardwright.testing.journal import MemoryJournal, MemoryStore
-
-SECOND_US = 1_000_000
 
 
 class Installation:
