@@ -303,7 +303,7 @@ class Rulings:
         """The same after a rule over the whole answer did."""
         self.retried(retrying(decision), now_us)
         reminding = [
-            (one.action, self._unmet.get(f"{one.policy}/{one.rule}", ()))
+            (one.action, self._unmet.get(one.rule_name, ()))
             for one in decision.kept
             if isinstance(one.action, RetryWithReminder)
         ]
@@ -394,7 +394,7 @@ class Rulings:
     def _found(self, noted: _Noted, withheld: frozenset[str]) -> tuple[str, ...]:
         """Keys of the comparisons over withheld fields that held; those that decided a rule are not made again."""
         lone = self.governance.lone[noted.phase]
-        told = {f"{one.policy}/{one.rule}": not one.unknown for one in noted.decision.reasons}
+        told = {one.rule_name: not one.unknown for one in noted.decision.reasons}
         view = dict(noted.facts.known)
 
         def held(key: str, leaf: Compared) -> bool:

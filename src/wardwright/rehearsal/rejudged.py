@@ -8,7 +8,7 @@ captured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -24,7 +24,7 @@ from wardwright.journal.captures import Capture
 from wardwright.policy.answers import judged
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.decision import NOTHING, Decision, Proposal, Span
+from wardwright.policy.decision import NOTHING, Decision, Proposal, Span, proposed_by
 from wardwright.policy.evaluate import Unsearched, arm, decide, told
 from wardwright.policy.phases import Facts
 from wardwright.rehearsal.heard import heard
@@ -196,12 +196,8 @@ def _of(rules: set[str], ruling: Ruling | None) -> Decision:
     if ruling is None:
         return NOTHING
     then = ruling.decision
-
-    def those(some: Iterable[Proposal]) -> tuple[Proposal, ...]:
-        return tuple(one for one in some if f"{one.policy}/{one.rule}" in rules)
-
-    reasons = (one for one in then.reasons if f"{one.policy}/{one.rule}" in rules)
-    return arbitrate((*those(then.kept), *those(then.lost)), those(then.shadow), reasons)
+    reasons = (one for one in then.reasons if one.rule_name in rules)
+    return arbitrate(proposed_by((*then.kept, *then.lost), rules), proposed_by(then.shadow, rules), reasons)
 
 
 def _untellable(rule: Compiled, facts: Facts) -> bool:
