@@ -241,4 +241,4 @@ def test_what_is_kept_stays_bounded_and_nobody_is_told_too_little(seed: int, cla
             told = small.standing(meter, claims, entry.at_us)
             if isinstance(told, Held):
                 assert told == large.standing(meter, claims, entry.at_us)
-    assert len(small) <= claimants_max * len("st") * len(METERS)
+        assert len(small.snapshot().kept) <= claimants_max * len("st") * len(METERS)

@@ -142,10 +142,6 @@ class Budgets:
         """Of the call that was settled here last: rising, over restarts too."""
         return self._orders.get(self.writer, 0)
 
-    def __len__(self) -> int:
-        """Claimants that are kept."""
-        return sum(len(ledger.series) for ledger in self._ledgers.values())
-
     def reserve(
         self, limits: Sequence[Limit], claims: Claims, estimate: Amounts, now_us: int, deadline_us: int
     ) -> Outcome:
