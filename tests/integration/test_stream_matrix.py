@@ -19,7 +19,7 @@ from parts import raw_upstream
 from parts.contracts import chat, model, provider, scripted
 from parts.gateway_thread import Document, running
 from parts.governed_client import Asking, policy, rule, sdk, streamed, whole
-from parts.raw_upstream import DONE, ROLE, SSE_HEAD, STOP, Turn, chunk, text
+from parts.raw_upstream import DONE, PATIENCE_S, ROLE, SSE_HEAD, STOP, Turn, chunk, text
 from wardwright.calls import receipt as rc
 
 BOTH = pytest.mark.parametrize("ask", [streamed, whole])
@@ -253,9 +253,11 @@ def test_provider_error_before_release(tmp_path: Path, ask: Asking) -> None:
 
 
 def test_provider_error_after_release(tmp_path: Path) -> None:
+    heard = threading.Event()
+
     def dies(turn: Turn) -> None:
         turn.send(SSE_HEAD, chunk(ROLE), chunk(text("fine, OldCl")))
-        time.sleep(1)  # a reset takes what was not read yet with it
+        assert heard.wait(PATIENCE_S)  # a reset takes what was not read yet with it
         turn.reset()
 
     with raw_upstream.running(dies) as upstream:
@@ -266,7 +268,7 @@ def test_provider_error_after_release(tmp_path: Path) -> None:
             policy(rule(OLD, BLOCK)),
         ]
         with running(tmp_path, documents) as gateway:
-            seen = streamed(gateway)
+            seen = streamed(gateway, heard=heard)
             receipt = gateway.ended_once().receipt
     assert (seen.text, seen.finish, seen.code) == ("fine, ", None, "upstream_stream_broken")
     assert (receipt.status, receipt.client.text_chars, len(receipt.attempts)) == ("failed", 6, 1)
