@@ -293,7 +293,7 @@ def test_a_stream_arrives_as_it_is_written(far: Upstream, client: openai.OpenAI)
                          for n in range(6))]  # fmt: skip
     opening = event("content_block_start", index=0, content_block={"type": "text", "text": ""})
     closing = event("content_block_stop", index=0) + end()
-    far.on(MODEL, strictly(Reply((pieces[0] + opening, *pieces[1:], closing), headers=EVENTS, gap_s=0.2)))
+    far.on(MODEL, strictly(Reply((pieces[0] + opening, *pieces[1:], closing), headers=EVENTS, gap_s=0.3)))
     arrived = [
         time.monotonic()
         for chunk in client.chat.completions.create(model="claude", messages=HELLO, stream=True)

@@ -165,7 +165,7 @@ def test_the_users_of_a_front_are_told_apart_in_conversations_too(near: Served, 
 
 
 def test_a_stream_passes_both_gateways_as_it_is_written(far: Upstream, front: Front) -> None:
-    far.on("able", answers.words("one two three four five", gap_s=0.15))
+    far.on("able", answers.words("one two three four five", gap_s=0.25))
     try:
         with at_front(front) as client:
             arrived = [

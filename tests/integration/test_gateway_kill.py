@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +24,9 @@ from wardwright.journal.record import read
 from wardwright.storage.reader import SegmentReader
 
 CLIENTS: Final = 6
-LOAD_S: Final = (0.3, 0.8)
-"""How long a gateway lives under load, from and to."""
+CALLS: Final = (20, 200)
+"""How many calls a gateway answers before it is killed, from and to."""
+PATIENCE_S: Final = 60.0
 RECEIPT: Final = "x-wardwright-receipt-id"
 
 
@@ -38,6 +38,18 @@ class Told:
     """Receipts of complete answers."""
     begun: list[str] = field(default_factory=list)
     """Receipts of streams whose head arrived."""
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def acknowledge(self, receipt: str) -> None:
+        with self._changed:
+            self.acknowledged.append(receipt)
+            self._changed.notify()
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many answers more were acknowledged."""
+        with self._changed:
+            enough = len(self.acknowledged) + count
+            assert self._changed.wait_for(lambda: len(self.acknowledged) >= enough, PATIENCE_S), "calls stopped"
 
 
 def load(port: int, streamed: bool, told: Told) -> None:
@@ -58,7 +70,7 @@ def load(port: int, streamed: bool, told: Told) -> None:
                     assert last.endswith(b"data: [DONE]\n\n")
                 else:
                     client.exactly(int(head.headers["content-length"]))
-                told.acknowledged.append(receipt)
+                told.acknowledge(receipt)
     except (OSError, HungUp):
         return
 
@@ -87,7 +99,7 @@ def test_what_was_acknowledged_survives_every_kill_and_what_was_begun_is_account
             clients = [threading.Thread(target=load, args=(port, n % 2 == 0, told)) for n in range(CLIENTS)]
             for client in clients:
                 client.start()
-            time.sleep(luck.uniform(*LOAD_S))
+            told.wait_for(luck.randint(*CALLS))
             gateway.kill()
             for client in clients:
                 client.join()

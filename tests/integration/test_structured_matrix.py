@@ -268,7 +268,7 @@ def test_a_streamed_structured_answer_is_held_until_it_is_judged(tmp_path: Path)
         assert streamed(gateway).text == GOOD
         timings = gateway.ended_once().receipt.timings
     assert timings.first_byte_us is not None
-    assert timings.first_byte_us > 0.9 * timings.total_us
+    assert timings.first_byte_us >= 20_000 * (len(GOOD.split()) - 1), "it left before the last word came"
 
 
 def test_a_rule_without_an_action_that_ends_anything_lets_the_stream_flow(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_rule_without_an_action_that_ends_anything_lets_the_stream_flow(tmp_pa
         assert streamed(gateway).text == "This is prose."
         receipt = gateway.ended_once().receipt
     assert receipt.timings.first_byte_us is not None
-    assert receipt.timings.first_byte_us < 0.5 * receipt.timings.total_us
+    assert receipt.timings.total_us - receipt.timings.first_byte_us > 100_000, "two words came after it"
     assert receipt.policy[-1].decision.effect == "annotate"
 
 

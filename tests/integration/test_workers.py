@@ -226,6 +226,11 @@ def test_an_approval_asked_for_in_one_worker_runs_once_in_any(tmp_path: Path) ->
 
         assert Counter(asyncio.run(both())) == {200: 1, 403: 7}
         gateway.stop()
+    claims = tmp_path / "state" / "claims"
+    assert [path.name for path in claims.iterdir()] == [id_]
+    with crew(tmp_path, *APPROVED) as gateway:
+        assert list(claims.iterdir()) == [], "what was used is not claimed for ever"
+        gateway.stop()
     audit(tmp_path / "state")
 
 

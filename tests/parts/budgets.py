@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from wardwright.contracts.budget import Budget, Per, Period, Unit, Within
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.allowance import Amounts, Claims, Limit, limit_of
 from wardwright.limits.budget_record import Charge
 from wardwright.limits.budgets import Budgets, Exceeded, Granted, Reservation
-from wardwright.limits.windows import DAY_US, SECOND_US
+from wardwright.limits.windows import DAY_US
 
 NOON = 20_000 * DAY_US + DAY_US // 2
 MINUTE = 60 * SECOND_US

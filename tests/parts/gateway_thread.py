@@ -104,6 +104,11 @@ class GatewayThread:
         """The outcome of a coroutine on the gateway's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(SOON_S)
 
+    def turn(self) -> None:
+        """Wait until the gateway has taken in what lies in its sockets."""
+        for _ in range(2):  # the first turn may have looked at them already
+            self.on_loop(lambda: None)
+
     def until(self, claim: Callable[[], bool], what: str = "the claim", within_s: float = SOON_S) -> None:
         until(claim, what, within_s)
 

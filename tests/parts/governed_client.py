@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -51,8 +52,8 @@ def sdk(gateway: GatewayThread) -> openai.OpenAI:
     return openai.OpenAI(base_url=gateway.base_url, api_key="none", max_retries=0, timeout=TIMEOUT_S)
 
 
-def streamed(gateway: GatewayThread, name: str = "m", **members: Any) -> Seen:
-    """A client that reads along."""
+def streamed(gateway: GatewayThread, name: str = "m", *, heard: threading.Event | None = None, **members: Any) -> Seen:
+    """A client that reads along. `heard` is set at the first word."""
     text, finish = "", None
     calls: dict[int, list[str]] = {}
     try:
@@ -61,6 +62,8 @@ def streamed(gateway: GatewayThread, name: str = "m", **members: Any) -> Seen:
                 for choice in chunk.choices:
                     assert finish is None, "something follows the end"
                     text += choice.delta.content or ""
+                    if text and heard is not None:
+                        heard.set()
                     for call in choice.delta.tool_calls or ():
                         assert call.function is not None
                         calls.setdefault(call.index, ["", ""])[0] += call.function.name or ""

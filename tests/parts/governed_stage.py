@@ -24,13 +24,13 @@ from wardwright.calls.machine import Accepted, Machine
 from wardwright.calls.policy_facts import Asked
 from wardwright.calls.rulings import Again, Rulings
 from wardwright.contracts.decode import Located, decode
-from wardwright.contracts.digest import canonical, closure, closure_digest, digest
+from wardwright.contracts.digest import canonical, closure, digest
 from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.dialects.answer import DONE, Identity
 from wardwright.dialects.exchange import Failure
 from wardwright.dialects.openai_request import decode_chat, survey
-from wardwright.kernel.canonical import encode
+from wardwright.kernel import canonical as canonical_json
 from wardwright.kernel.errors import WardwrightError
 from wardwright.routing.draw import Keyed
 from wardwright.routing.graph import resolve
@@ -136,14 +136,15 @@ def world(rules: Sequence[Document]) -> World:
     assert governance is not None
     serving, asked = model.value, policy.value
     closed = closure("coding", {"coding": serving}, {}, "test", {"p": asked})
+    key = canonical_json.digest(closed)
     return World(
         governance=governance,
         store={
-            closure_digest(closed): encode(closed),
+            key: canonical_json.encode(closed),
             digest(serving): canonical(serving),
             digest(asked): canonical(asked),
         },
-        contract=rc.Contract(closure=closure_digest(closed), digest=digest(serving), name="coding", policies=("p",)),
+        contract=rc.Contract(closure=key, digest=digest(serving), name="coding", policies=("p",)),
         model=serving,
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wardwright.contracts.policy import AGE_S_MAX, Machine, MachineState, State, Transition, Window
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.events import Asking, CallEvents, Earned, Kept, Scopes, Unavailable
 from wardwright.limits.history import History
 
 POLICY = "p"
 NOW_US = 1_800_000_000_000_000
-SECOND_US = 1_000_000
 
 LADDER = Machine(
     name="ladder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from types import TracebackType
@@ -160,6 +161,10 @@ class RawClient:
                 said, self._heard = self._heard, b""
                 return said
             self._heard += data
+
+    def hears(self, within_s: float) -> bool:
+        """Whether the server says something, or closes, within a time."""
+        return bool(self._heard or select.select([self.socket], [], [], within_s)[0])
 
     def _hear(self) -> None:
         data = self.socket.recv(1 << 20)

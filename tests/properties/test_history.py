@@ -8,9 +8,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parts.pasts import LADDER, NOW_US, POLICY, SECOND_US, asking, call, history, naive, state
+from parts.pasts import LADDER, NOW_US, POLICY, asking, call, history, naive, state
 from wardwright.contracts.policy import State, Window
 from wardwright.kernel import canonical
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.events import Asking, CallEvents, Unavailable
 from wardwright.limits.history import History, Row
 from wardwright.limits.machines import advance, begin

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wardwright.kernel import canonical
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.allowance import Amounts, Claims, Limit
 from wardwright.limits.budget_record import Snapshot
 from wardwright.limits.budgets import Budgets, Exceeded, Granted, Reservation
 from wardwright.limits.shares import IDLE_US, LOOK_US, Shares
-from wardwright.limits.windows import DAY_US, SECOND_US, Calendar, Rolling
+from wardwright.limits.windows import DAY_US, Calendar, Rolling
 from wardwright.testing.shares import MemoryShareStore
 
 START: Final = 20_000 * DAY_US

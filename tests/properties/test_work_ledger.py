@@ -91,6 +91,14 @@ class Ledgers(RuleBasedStateMachine):
         else:
             self.ledger.drop(lane, key)
 
+    @rule(lane=lanes)
+    def give_up(self, lane: str) -> None:
+        count = self.ledger.give_up(lane, "gone", self.now)
+        left = {(job.lane, job.key) for job in self.ledger.jobs(lane) if isinstance(job.state, Leased)}
+        given_up = {place for place in self.unfinished if place[0] == lane} - left
+        assert count == len(given_up)
+        self.unfinished -= given_up
+
     @rule(us=st.integers(1, 60))
     def time_passes(self, us: int) -> None:
         self.now += us

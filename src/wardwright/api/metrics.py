@@ -20,10 +20,10 @@ from prometheus_client.registry import Collector
 from wardwright.api.front import Front
 from wardwright.api.operation import Ask, Document
 from wardwright.gateway.meters import BUCKETS_S, Distribution, Meters
+from wardwright.kernel.units import SECOND_US
 from wardwright.kernel.usage import NANO_USD
 
 _STATES: Final = ("closed", "open", "half_open")
-_US: Final = 1_000_000
 
 
 async def show_metrics(ask: Ask[None]) -> Document:
@@ -160,7 +160,7 @@ class GatewayCollector(Collector):
         yield GaugeMetricFamily("wardwright_models", "Names that calls may use.", value=len(front.gateway.catalog))
         yield GaugeMetricFamily("wardwright_reload_errors", "Errors of the last reload.", value=len(state.errors))
         yield GaugeMetricFamily(
-            "wardwright_reload_timestamp_seconds", "When contract files were last read.", value=state.at / _US
+            "wardwright_reload_timestamp_seconds", "When contract files were last read.", value=state.at / SECOND_US
         )
 
 
@@ -212,4 +212,4 @@ def _add(family: HistogramMetricFamily, name: str, seen: Distribution) -> None:
     for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), seen.counts, strict=True):
         cumulated += count
         buckets.append((bound, cumulated))
-    family.add_metric([name], buckets, seen.total_us / _US)
+    family.add_metric([name], buckets, seen.total_us / SECOND_US)

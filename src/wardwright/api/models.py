@@ -11,6 +11,7 @@ from wardwright.api.operation import Ask
 from wardwright.calls.receipt import Receipt
 from wardwright.gateway.catalog import PREFIX, Served
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 
 OWNER: Final = "wardwright"
 
@@ -129,7 +130,7 @@ def _model(ask: Ask[None], name: str, id_: str) -> Model:
     history = ask.front.control.activations.models.get(name)
     active = None if history is None or history.active is None else history.version(history.active.digest)
     since = 0 if active is None or active.activated_at is None else active.activated_at
-    return Model(id=id_, created=since // 1_000_000)
+    return Model(id=id_, created=since // SECOND_US)
 
 
 def _synthetic(served: Served, needs_key: bool) -> Synthetic:

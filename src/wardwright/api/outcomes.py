@@ -18,6 +18,7 @@ from wardwright.api.receipts import BOOLEANS, LIMIT_DEFAULT, LIMIT_MAX, PARAMETE
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.journal.store import Asking, Total, Where
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.units import PPM
 
 GROUPS: Final = (
     "agent", "application", "asked", "attempts", "canary", "conversation", "digest", "error", "fallback", "house",
@@ -35,7 +36,6 @@ GROUP_PARAMETERS: Final = (
 )
 """Every filter of receipts, and what to group by."""
 
-_PPM: Final = 1_000_000
 _SUMS: Final = ("cost_nano_usd", "input_tokens", "output_tokens")
 _PERCENTS: Final = (50, 95)
 
@@ -106,7 +106,7 @@ def _outcome(by: str, total: Total) -> Outcome:
         value=bool(total.value) if by in BOOLEANS and total.value is not None else total.value,
         calls=total.rows,
         completed=total.counted,
-        completed_ppm=total.counted * _PPM // total.rows,
+        completed_ppm=total.counted * PPM // total.rows,
         cost_nano_usd=cost,
         input_tokens=input_tokens,
         output_tokens=output_tokens,

@@ -12,6 +12,7 @@ import msgspec
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.kernel.canonical import INTEGER_MAX
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.units import SECOND_US
 
 PARAMETERS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 512
@@ -111,7 +112,7 @@ def _value(parameter: Parameter, text: str) -> Value:
         case "integer":
             return _bounded(parameter, _integer(name, text))
         case "instant" | "instant_s":
-            return _instant(name, text, 1 if parameter.form == "instant" else 1_000_000)
+            return _instant(name, text, 1 if parameter.form == "instant" else SECOND_US)
 
 
 def _bounded(parameter: Parameter, value: int) -> int:
@@ -142,7 +143,7 @@ def _instant(name: str, text: str, unit_us: int) -> int:
         if moment is not None:
             zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
             since = zoned - _EPOCH
-            return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
     raise _refusal(name, f"`{name}` is no instant", "write `2026-01-31T12:00:00Z`, or a whole number since the epoch")
 
 

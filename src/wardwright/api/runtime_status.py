@@ -13,6 +13,7 @@ from wardwright.api.refusals import Detail, detail_of
 from wardwright.gateway.live import Live
 from wardwright.gateway.meters import ModelMeter
 from wardwright.journal.status import Pulse
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.control import State
 
 CALLS_SHOWN_MAX: Final = 200
@@ -128,7 +129,7 @@ async def show_runtime(ask: Ask[None]) -> RuntimeStatus:
     return RuntimeStatus(
         build=front.build,
         started_at=front.started_at,
-        uptime_s=max(0, now_us - front.started_at) // 1_000_000,
+        uptime_s=max(0, now_us - front.started_at) // SECOND_US,
         draining=front.draining,
         connections=front.connections,
         calls=tuple(_live_call(live, now_ns) for live in newest),

@@ -57,6 +57,11 @@ class RaisedAlert(msgspec.Struct, frozen=True, kw_only=True):
         named = [self.receipt, self.policy, self.rule, self.sink, self.severity, self.message]
         return "alt_" + hashlib.sha256(canonical.encode(named)).hexdigest()[:ID_HEX_DIGITS]
 
+    @property
+    def rule_name(self) -> str:
+        """`policy/rule`."""
+        return f"{self.policy}/{self.rule}"
+
 
 Raised: TypeAlias = Literal["queued", "duplicate", "dead_lettered", "dropped", "refused"]
 """What became of an alert when it was raised. `refused`: its sink is full and fails closed, so the call may not go on
@@ -90,7 +95,7 @@ def alerts_of(
             rule=proposal.rule,
             severity=action.severity,
             sink=action.sink,
-            why=why_of(f"{proposal.policy}/{proposal.rule}"),
+            why=why_of(proposal.rule_name),
         )
         for proposal, action in decision.alerts
     )
@@ -98,7 +103,7 @@ def alerts_of(
 
 def full(alert: RaisedAlert) -> WardwrightError:
     """What the caller is told whose call may not go on, since nobody could be told of it."""
-    name = f"{alert.policy}/{alert.rule}"
+    name = alert.rule_name
     return WardwrightError(
         "alert_sink_full",
         f"the rule `{name}` must alert somebody, and nobody can be told now",

@@ -39,7 +39,7 @@ def ruled_stream(governance: Governance, before: Decision, found: Iterable[Caugh
 
 def retrying(decision: Decision) -> tuple[str, ...]:
     """The rules, by `policy/rule`, that a decision gives an attempt up for."""
-    return tuple(sorted({f"{one.policy}/{one.rule}" for one in decision.kept if isinstance(one.action, Retrying)}))
+    return tuple(sorted({one.rule_name for one in decision.kept if isinstance(one.action, Retrying)}))
 
 
 def left_of(retries: Mapping[str, int]) -> int:
@@ -53,7 +53,7 @@ def within_budget(governance: Governance, decision: Decision, retries: Mapping[s
         return decision
     going_on: list[Proposal] = []
     for one in decision.kept:
-        rule = governance.by_name[f"{one.policy}/{one.rule}"]
+        rule = governance.by_name[one.rule_name]
         action = one.action
         spent = isinstance(action, Retrying) and (left_of(retries) <= 0 or retries.get(rule.name, 0) >= action.max)
         going_on.extend(rule.after if spent else (one,))

@@ -486,9 +486,9 @@ class Machine(msgspec.Struct, eq=False):
         return (self._close_left(now_ns, "cancelled"),) if self._left else (Replan(again),)
 
     def _rule_on_stream(self, now_ns: int) -> Decision:
-        """What the stream rules decided over the attempt that runs; once an attempt."""
+        """What the stream rules decided over the attempt that runs, answered or not; once an attempt."""
         run, rulings = self._run, self._rulings
-        if run is None or run.answer is None or rulings is None:
+        if run is None or rulings is None:
             return NOTHING
         if run.streamed is None:
             run.streamed = rulings.streamed(len(self._tried), run.before, run.answer, self._us(now_ns))

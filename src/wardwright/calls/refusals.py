@@ -60,7 +60,7 @@ def blocked(decision: Decision) -> WardwrightError:
     winner = decision.winner
     assert winner is not None
     assert isinstance(winner.action, Block)
-    name = f"{winner.policy}/{winner.rule}"
+    name = winner.rule_name
     if winner.because == "indeterminate" or winner.action.code == INDETERMINATE_CODE:
         why = next((one.unknown for one in decision.reasons if one.rule == winner.rule and one.unknown), ())
         message = f"the rule `{name}` could not be told, and refuses then"
@@ -88,4 +88,4 @@ def too_late(decision: Decision) -> WardwrightError:
     winner = decision.winner
     assert winner is not None
     message = "the answer was stopped by a rule, after a part of it had left"
-    return WardwrightError("policy_blocked", message, said=Said("policy_blocked", f"{winner.policy}/{winner.rule}"))
+    return WardwrightError("policy_blocked", message, said=Said("policy_blocked", winner.rule_name))

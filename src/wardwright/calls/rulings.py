@@ -175,11 +175,15 @@ class Rulings:
             seen=seen,
         )
 
-    def streamed(self, index: int, before: Decision, answer: GovernedAnswer, now_us: int) -> Decision:
-        """An attempt is over: what its stream rules found, joined with what was decided before it."""
-        if not self.governance.policy.of("stream"):
+    def streamed(self, index: int, before: Decision, answer: GovernedAnswer | None, now_us: int) -> Decision:
+        """An attempt is over: what its stream rules found, joined with what was decided before it.
+
+        Without an answer nothing was found, and what was decided before it stands; where that is nothing, nothing is
+        kept of it.
+        """
+        if not self.governance.policy.of("stream") or (answer is None and before == NOTHING):
             return NOTHING
-        decision = ruled_stream(self.governance, before, answer.caught)
+        decision = ruled_stream(self.governance, before, () if answer is None else answer.caught)
         if self._memory is not None:
             self._memory.noted(decision, self._watched, now_us, index + 1)
         self._noted.append(_Noted("stream", self._watched, decision, index, answer))
@@ -299,7 +303,7 @@ class Rulings:
         """The same after a rule over the whole answer did."""
         self.retried(retrying(decision), now_us)
         reminding = [
-            (one.action, self._unmet.get(f"{one.policy}/{one.rule}", ()))
+            (one.action, self._unmet.get(one.rule_name, ()))
             for one in decision.kept
             if isinstance(one.action, RetryWithReminder)
         ]
@@ -390,7 +394,7 @@ class Rulings:
     def _found(self, noted: _Noted, withheld: frozenset[str]) -> tuple[str, ...]:
         """Keys of the comparisons over withheld fields that held; those that decided a rule are not made again."""
         lone = self.governance.lone[noted.phase]
-        told = {f"{one.policy}/{one.rule}": not one.unknown for one in noted.decision.reasons}
+        told = {one.rule_name: not one.unknown for one in noted.decision.reasons}
         view = dict(noted.facts.known)
 
         def held(key: str, leaf: Compared) -> bool:

@@ -119,10 +119,10 @@ def _rules(receipt: Receipt) -> Iterator[_Step]:
         attempt = ruling.attempt if ruling.attempt is not None and ruling.attempt < last else None
         for one in ruling.decision.reasons:
             step = _step("rule_fired", at_us, place, attempt)
-            yield step._replace(rule=f"{one.policy}/{one.rule}", shadow=one.shadow)
+            yield step._replace(rule=one.rule_name, shadow=one.shadow)
         winner, deciding = ruling.decision.winner, _DECIDING.get(ruling.decision.effect)
         if winner is not None and deciding is not None:
-            yield _step(deciding, at_us, place, attempt)._replace(rule=f"{winner.policy}/{winner.rule}")
+            yield _step(deciding, at_us, place, attempt)._replace(rule=winner.rule_name)
 
 
 def _step(type_: Type, at_us: int, place: int, attempt: int | None = None) -> _Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -46,13 +47,22 @@ def list_(
     out.table(found, ("ALERT", "STATE", "SINK", "RAISED", "ATTEMPTS", "RULE", "NOTE"), map(_row, found.data))
 
 
+def _letters(command: Callable[..., None]) -> Callable[..., None]:
+    """What a command over dead letters is told."""
+    for option in (
+        json_option,
+        url_option,
+        state_option,
+        click.option("--sink", help="With `--all`: those for this sink alone."),
+        click.option("--all", "every", is_flag=True, help="All dead letters."),
+        click.argument("alerts", nargs=-1, metavar="[ALERT]..."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("alerts", nargs=-1, metavar="[ALERT]...")
-@click.option("--all", "every", is_flag=True, help="All dead letters.")
-@click.option("--sink", help="With `--all`: those for this sink alone.")
-@state_option
-@url_option
-@json_option
+@_letters
 def retry(alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, url: str | None, out: Output) -> None:
     """Try dead letters again. Without a running gateway they are tried when one starts."""
     done = _settle("retry", alerts, every, sink, state, url)
@@ -60,12 +70,7 @@ def retry(alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, u
 
 
 @click.command()
-@click.argument("alerts", nargs=-1, metavar="[ALERT]...")
-@click.option("--all", "every", is_flag=True, help="All dead letters.")
-@click.option("--sink", help="With `--all`: those for this sink alone.")
-@state_option
-@url_option
-@json_option
+@_letters
 def drop(alerts: tuple[str, ...], every: bool, sink: str | None, state: Path, url: str | None, out: Output) -> None:
     """Forget dead letters. That they were dropped stays in the journal."""
     done = _settle("drop", alerts, every, sink, state, url)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.kernel.usage import NANO_USD
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +34,7 @@ def duration(us: int | None) -> str:
         return "-"
     if us < 1000:
         return f"{us} µs"
-    return f"{us // 1000} ms" if us < 1_000_000 else f"{us / 1_000_000:.2f} s"
+    return f"{us // 1000} ms" if us < SECOND_US else f"{us / SECOND_US:.2f} s"
 
 
 def usd(nano: int) -> str:
@@ -84,7 +85,7 @@ def seconds_of(text: str) -> int:
 def instant_of(text: str, now_us: int) -> int:
     """µs since the epoch, of `2026-01-31`, `2026-01-31T12:00:00Z`, or of how long ago, such as `2h`. Raises `usage`."""
     if text[-1:] in _UNITS_S and text[:-1].isdigit():
-        return now_us - seconds_of(text) * 1_000_000
+        return now_us - seconds_of(text) * SECOND_US
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -14,6 +14,7 @@ from wardwright.cli.options import json_option, state_option, url_option
 from wardwright.cli.output import Output
 from wardwright.gateway.core.keys import SCOPES_DEFAULT, Scope
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.clock import SystemClock
 
 
@@ -126,7 +127,7 @@ def _row(key: KeyView) -> tuple[str, ...]:
 def _until(text: str, now_us: int) -> int:
     """µs since the epoch; a length of time counts from now."""
     if text[:-1].isdigit():
-        return now_us + seconds_of(text) * 1_000_000
+        return now_us + seconds_of(text) * SECOND_US
     try:
         return instant_of(text, now_us)
     except WardwrightError as error:

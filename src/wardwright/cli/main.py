@@ -142,13 +142,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(words))
 
 
-def run(words: list[str]) -> int:
+def run(words: list[str], command: click.Command = root) -> int:
     """Run one command line; its exit code."""
     before_marker = words[: words.index("--")] if "--" in words else words
     out = Output("--json" in before_marker)
     stdout = sys.stdout
     try:
-        ended = root.main(
+        ended = command.main(
             words, prog_name=_program(), standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
         )
         sys.stdout.flush()

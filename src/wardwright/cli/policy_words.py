@@ -83,21 +83,21 @@ def refused(receipt: Receipt) -> str | None:
     for ruling in receipt.policy:
         winner = ruling.decision.winner
         if ruling.attempt is None and winner is not None and winner.effect in ("block", "require_approval"):
-            return f"refused by {winner.policy}/{winner.rule}"
+            return f"refused by {winner.rule_name}"
     return None
 
 
 def _ending(ruling: Ruling) -> tuple[str, ...]:
     """The rules that ended an attempt, by `policy/rule`."""
     deciding = [one for one in ruling.decision.kept if isinstance(one.action, Retrying) or one.effect == "block"]
-    return tuple(dict.fromkeys(f"{one.policy}/{one.rule}" for one in deciding))
+    return tuple(dict.fromkeys(one.rule_name for one in deciding))
 
 
 def _ruling(ruling: Ruling) -> Iterator[str]:
     decision = ruling.decision
     where = ruling.phase if ruling.attempt is None else f"{ruling.phase} of attempt {ruling.attempt + 1}"
     for fired in decision.reasons:
-        yield f"{where}: {fired.policy}/{fired.rule}: {_did(fired, decision)}{_found(fired, ruling.caught)}"
+        yield f"{where}: {fired.rule_name}: {_did(fired, decision)}{_found(fired, ruling.caught)}"
     for caught in ruling.caught:
         if caught.rule is None:
             yield f"{where}: a bound of the gateway ended it: {caught.cause.replace('_', ' ')}"
@@ -120,7 +120,7 @@ def _did(fired: Fired, decision: Decision) -> str:
 
 def _found(fired: Fired, caught: Iterable[Caught]) -> str:
     """Where a stream rule found what it looks for."""
-    spots = [one for one in caught if one.rule == f"{fired.policy}/{fired.rule}"]
+    spots = [one for one in caught if one.rule == fired.rule_name]
     if not spots:
         return ""
     first = spots[0]

@@ -8,9 +8,9 @@ from typing import Final, assert_never
 from wardwright.calls.ruling import Caught
 from wardwright.cli.figures import counted, duration, short
 from wardwright.cli.policy_words import beside
-from wardwright.policy.decision import Decision, Proposal, Span
+from wardwright.policy.decision import Decision, Proposal, Span, proposed_by
 from wardwright.policy.explain import action_words
-from wardwright.rehearsal.trace import AttemptTrace, PhaseTrace, RuleTrace, Trace, proposed_by
+from wardwright.rehearsal.trace import AttemptTrace, PhaseTrace, RuleTrace, Trace
 from wardwright.rehearsal.weighed import Combined, Comparison, Condition, shown
 
 _HELD: Final = {True: "holds", False: "does not hold", None: "cannot be told"}
@@ -86,7 +86,7 @@ def _phase(phase: PhaseTrace, name: str) -> Iterator[str]:
 
 def _decided(decision: Decision) -> str:
     winner = decision.winner
-    return decision.effect if winner is None else f"{decision.effect}, by {winner.policy}/{winner.rule}"
+    return decision.effect if winner is None else f"{decision.effect}, by {winner.rule_name}"
 
 
 def _rule(rule: RuleTrace, decision: Decision) -> Iterator[str]:
@@ -123,9 +123,9 @@ def _looked(rule: RuleTrace) -> str:
 
 def _outcomes(rule: str, decision: Decision) -> Iterator[str]:
     for proposals, word in ((decision.kept, "done"), (decision.lost, "gave way"), (decision.shadow, "not done")):
-        for one in _once(proposed_by(proposals, rule)):
+        for one in _once(proposed_by(proposals, {rule})):
             winner = decision.winner
-            to = f" to {winner.policy}/{winner.rule}" if word == "gave way" and winner is not None else ""
+            to = f" to {winner.rule_name}" if word == "gave way" and winner is not None else ""
             unsure = " (it could not be told)" if one.because == "indeterminate" else ""
             yield f"    {word}{to}: {action_words(one.action)}{unsure}"
 

@@ -25,6 +25,7 @@ from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import PPM
 
 VERSIONS_KEPT_MAX: Final = 256
 """Versions of one name that the fold remembers; older ones stay in the journal."""
@@ -292,7 +293,7 @@ def start_canary(
         raise WardwrightError(
             "contract_invalid", "a canary serves a share of conversations, or the calls of a condition"
         )
-    if rule.share_ppm is not None and not 0 < rule.share_ppm < 1_000_000:
+    if rule.share_ppm is not None and not 0 < rule.share_ppm < PPM:
         raise WardwrightError("contract_invalid", "a canary's share lies above 0 and below 1,000,000 parts per million")
     if history.active is None:
         raise WardwrightError("contract_not_found", f"`{name}` has no active version for a canary to stand beside")
@@ -374,4 +375,4 @@ def canary_serves(canary: Canary, contract_digest: str, conversation: str, facts
     if canary.when is not None:
         return holds(canary.when, facts)
     draw = hmac.digest(contract_digest.encode(), b"canary:" + conversation.encode(), "sha256")
-    return int.from_bytes(draw[:8]) * 1_000_000 >> 64 < (canary.share_ppm or 0)
+    return int.from_bytes(draw[:8]) * PPM >> 64 < (canary.share_ppm or 0)

@@ -97,6 +97,11 @@ class Declared(msgspec.Struct, frozen=True):
     policy: str
     budget: Budget
 
+    @property
+    def full_name(self) -> str:
+        """`policy/name`."""
+        return f"{self.policy}/{self.budget.name}"
+
 
 def amount_of(unit: Unit, limit: str) -> int:
     """A normalised decimal as a count of the unit; money in nano-USD. Places that the unit lacks are left out."""

@@ -30,6 +30,7 @@ from wardwright.contracts.model import (
     TargetRef,
 )
 from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.pricing import unpriced
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean, in_order
 from wardwright.contracts.tool import ToolContract
@@ -125,6 +126,8 @@ def check(models: Models, providers: Providers, policies: Policies, *, complete:
         if complete:
             errors[name].extend(_governed(located, policies))
         warnings.extend(_unused(located))
+    for name, error in _unpriced(models, policies):
+        errors[name].append(error)
     warnings.extend(_shared_names(models, providers))
     _measure(models, errors)
     return Verdict(
@@ -176,6 +179,19 @@ def _governed(located: Located[ModelContract], policies: Policies) -> Iterator[W
             hint = did_you_mean(name, policies) or "add a document of `kind: policy` with that name"
             place = located.place(f"policies[{index}]")
             yield WardwrightError("contract_reference", f"no policy is named `{name}`", place=place, hint=hint)
+
+
+def _unpriced(models: Models, policies: Policies) -> Iterator[tuple[str, WardwrightError]]:
+    """Each target that a budget of money cannot count, once: not for those whose alias leads to it again."""
+    plain = {name: located.value for name, located in models.items()}
+    rules = {name: located.value for name, located in policies.items()}
+    if not any(policy.budgets for policy in rules.values()):
+        return
+    found = {name: unpriced(name, plain, rules) for name in plain}
+    for name, contract in plain.items():
+        told = (found[alias.model] for alias in aliases(contract.route) if alias.model in found)
+        for one in sorted(found[name].difference(*told)):
+            yield name, one.refusal(models[one.contract].place(one.path))
 
 
 def _named(node: TargetRef | Alias) -> str:

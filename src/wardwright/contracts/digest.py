@@ -101,10 +101,6 @@ def closure(
     )
 
 
-def closure_digest(value: Closure) -> str:
-    return canonical_json.digest(value)
-
-
 def reach(name: str, models: Mapping[str, ModelContract]) -> set[str]:
     """The model and every model that its aliases lead to, cycles included."""
     reached: set[str] = set()

@@ -25,9 +25,8 @@ def ask(desk: ApprovalDesk | None, intake: Intake, decision: Decision, now_us: i
         intake.approving.append(winner)
         return
     if intake.simulation or desk is None:
-        name = f"{winner.policy}/{winner.rule}"
         message = action.message or f"rule `{winner.rule}` wants a person's approval"
-        raise WardwrightError("approval_required", message, said=Said("approval_required", name))
+        raise WardwrightError("approval_required", message, said=Said("approval_required", winner.rule_name))
     assert intake.contract is not None
     approval = desk.ask(
         tenant=intake.tenant,
@@ -50,7 +49,7 @@ def redeem(desk: ApprovalDesk | None, intake: Intake) -> Redemption | None:
     assert intake.approval is not None
     wanted, *others = intake.approving
     if others:
-        message = f"`{others[0].policy}/{others[0].rule}` wants an approval of its own, and a call names one"
+        message = f"`{others[0].rule_name}` wants an approval of its own, and a call names one"
         raise WardwrightError("approval_mismatch", message)
     redemption = Redemption()
     desk.redeem(

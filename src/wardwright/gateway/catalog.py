@@ -18,6 +18,7 @@ from wardwright.calls.governance import Governance
 from wardwright.contracts.digest import digest as digest_of
 from wardwright.contracts.digest import governing, reach
 from wardwright.contracts.model import Canary, ModelContract, Price, Target, Transforms
+from wardwright.contracts.pricing import unpriced
 from wardwright.contracts.provider import Provider
 from wardwright.dialects.exchange import Transport
 from wardwright.dialects.voice import Voice
@@ -162,6 +163,7 @@ def compile_version(
     """A contract ready to serve. Raises WardwrightError where it names what does not exist, or cannot be enforced."""
     names = governing(reach(contract.name, models), models)
     governance = govern(names)
+    documents = {} if governance is None else dict(governance.documents)
     switches: dict[str, Version] = {}
     for other in () if governance is None else governance.switches:
         if other not in models:
@@ -170,11 +172,15 @@ def compile_version(
                 f"a rule over `{contract.name}` switches to the model `{other}`, which is not served",
             )
         both = tuple(sorted({*names, *governing(reach(other, models), models)}))
+        beyond = govern(both)
+        documents.update({} if beyond is None else beyond.documents)
         switched = _compiled(
-            models[other], closure, digest_of(models[other]), govern(both), models, upstreams, load_tokenizer
+            models[other], closure, digest_of(models[other]), beyond, models, upstreams, load_tokenizer
         )
         stamp = msgspec.structs.replace(switched.stamp, switched_from=contract.name)
         switches[other] = msgspec.structs.replace(switched, stamp=stamp)
+    for one in sorted(unpriced(contract.name, models, documents)):
+        raise one.refusal(None)
     version = _compiled(contract, closure, digest, governance, models, upstreams, load_tokenizer)
     return msgspec.structs.replace(version, switches=switches) if switches else version
 

@@ -175,9 +175,7 @@ def alert(gateway: Surroundings, intake: Intake) -> None:
             why_of=lambda name: rulings.governance.by_name[name].rule.why,
         ):
             outcome = gateway.alerts.raise_(raised)
-            rulings.alerts.append(
-                rc.Alerted(outcome=outcome, phase=phase, rule=f"{raised.policy}/{raised.rule}", sink=raised.sink)
-            )
+            rulings.alerts.append(rc.Alerted(outcome=outcome, phase=phase, rule=raised.rule_name, sink=raised.sink))
             refused = raised if outcome == "refused" else refused
     if refused is not None:
         raise full(refused)

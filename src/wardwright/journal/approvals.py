@@ -170,7 +170,11 @@ Same: TypeAlias = tuple[str, str, str, str]
 
 
 class Approvals:
-    """The fold: every approval that holds, and the latest of those that are over. Belongs to one thread."""
+    """The fold: every approval that holds, and the latest of those that are over. Belongs to one thread.
+
+    What holds is bounded: of undecided ones by PENDING_MAX a tenant, of decided ones, which stay until they are used or
+    expire, by what people decide in that time.
+    """
 
     def __init__(self) -> None:
         self._by_id: dict[str, Approval] = {}
@@ -229,6 +233,11 @@ class Approvals:
         if id_ is None or self._by_id[id_].status(now) == "expired":
             return None
         return self._by_id[id_]
+
+    def is_over(self, id_: str, now: int) -> bool:
+        """Whether nobody can use it any more. One that is not known was over long ago, or was never asked for."""
+        known = self._by_id.get(id_)
+        return known is None or known.status(now) in ("redeemed", "expired")
 
     def overdue(self, now: int) -> tuple[Expired, ...]:
         """What to write about those whose time has passed."""

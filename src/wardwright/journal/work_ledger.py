@@ -113,8 +113,7 @@ class WorkLedger:
 
     def lease(self, lane_name: str, now: int, *, visible_us: int) -> Lease | None:
         lane = self._lane(lane_name)
-        for key in [key for key, until in lane.leased.items() if until <= now]:
-            self._move(lane, lane.jobs[key], Waiting(due_at=lane.leased[key]))
+        self._expire(lane, now)
         if not lane.due or lane.due[0][0] > now:
             return None
         job = lane.jobs[lane.due[0][2]]
@@ -139,9 +138,7 @@ class WorkLedger:
 
     def dead(self, lease: Lease, why: str, now: int) -> None:
         lane, job = self._held(lease)
-        if len(lane.dead) >= lane.bounds.dead_max:
-            self._forget(lane, next(iter(lane.dead)))
-        self._move(lane, job, Dead(at=now), note=why)
+        self._die(lane, job, why, now)
 
     def release(self, lease: Lease, now: int) -> None:
         try:
@@ -164,6 +161,14 @@ class WorkLedger:
     def jobs(self, lane_name: str | None = None) -> tuple[Job, ...]:
         lanes = self._lanes.values() if lane_name is None else (self._lane(lane_name),)
         return tuple(sorted((job for lane in lanes for job in lane.jobs.values()), key=lambda job: job.seq))
+
+    def give_up(self, lane_name: str, why: str, now: int) -> int:
+        lane = self._lane(lane_name)
+        self._expire(lane, now)
+        count = len(lane.due)
+        while lane.due:
+            self._die(lane, lane.jobs[lane.due[0][2]], why, now)
+        return count
 
     def revive(self, lane_name: str, key: str, now: int) -> bool:
         lane = self._lane(lane_name)
@@ -212,6 +217,17 @@ class WorkLedger:
         if job is None or not isinstance(job.state, Leased) or job.state.token != lease.token:
             raise WardwrightError("lease_lost", f"the lease on `{lease.job.key}` was overtaken")
         return lane, job
+
+    def _expire(self, lane: _Lane, now: int) -> None:
+        """Let the jobs wait whose leases ran out."""
+        for key in [key for key, until in lane.leased.items() if until <= now]:
+            self._move(lane, lane.jobs[key], Waiting(due_at=lane.leased[key]))
+
+    def _die(self, lane: _Lane, job: Job, why: str, now: int) -> None:
+        """Where the lane has its most dead jobs, the oldest makes room."""
+        if len(lane.dead) >= lane.bounds.dead_max:
+            self._forget(lane, next(iter(lane.dead)))
+        self._move(lane, job, Dead(at=now), note=why)
 
     def _move(self, lane: _Lane, job: Job, state: Waiting | Done | Dead, *, note: str | None = None) -> None:
         """Give a job another state."""

@@ -192,6 +192,13 @@ class WorkDesk(Protocol):
         """Every job that is held or remembered, in the order of puts."""
         ...
 
+    async def give_up(self, lane: str, why: str) -> int:
+        """Let every job that waits, due or not, be dead, as `dead` does; how many.
+
+        One that is leased is left to whoever works on it.
+        """
+        ...
+
     async def revive(self, lane: str, key: str) -> bool:
         """Let a dead job wait again, its attempts forgotten. False where there is no such dead job, or no room."""
         ...

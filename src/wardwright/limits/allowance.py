@@ -1,7 +1,8 @@
 """What a budget allows whom, and what a call is expected to use: the words in which `limits.budgets` is asked.
 
 Rule 1: an estimate is an upper bound. What is reserved before a call is at least what its attempt can use, by the
-dearest target that may serve it, so that granted calls do not pass the limit together.
+dearest target that may serve it, so that granted calls do not pass the limit together. Where a budget of money blocks,
+every target has a price (`contracts.pricing`); one without counts as nothing in a budget that is but a fact for rules.
 Rule 2: a meter's name holds all that decides what it counts. A budget whose limit changes keeps its past; one that
 counts something else begins anew.
 """
@@ -9,16 +10,14 @@ counts something else begins anew.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from wardwright.contracts.budget import FACTS, PREFIX, Budget, Declared, Per, Unit
 from wardwright.kernel.canonical import INTEGER_MAX
+from wardwright.kernel.units import PPM
 from wardwright.kernel.usage import Rates, Usage
 from wardwright.limits.windows import Window, spelled, window_of
-
-_PPM: Final = 1_000_000
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +129,7 @@ def upper_bound(
     >>> upper_bound(input_tokens=10, error_ppm=100_000, output_tokens=50, rates=[cheap], latency_ms=9).input_tokens
     11
     """
-    asked = -(-input_tokens * (_PPM + error_ppm) // _PPM)
+    asked = -(-input_tokens * (PPM + error_ppm) // PPM)
     answered = output_tokens * choices
     dearest = max((_dearest(asked, answered, one) for one in rates), default=0)
     return Amounts(
@@ -155,4 +154,4 @@ def _dearest(asked: int, answered: int, rates: Rates) -> int:
     """nano-USD, rounded up."""
     micro = asked * max(rates.input, rates.cached_input, rates.cache_write)
     micro += answered * max(rates.output, rates.reasoning)
-    return -(-micro // _PPM)
+    return -(-micro // PPM)

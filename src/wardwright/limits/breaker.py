@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from wardwright.contracts import provider
+from wardwright.kernel.units import PPM
 
 SLICES: Final = 10
 """Parts of the window that are forgotten one at a time."""
@@ -108,7 +109,7 @@ class Breaker:
             self._failures += 1
             self._slice_failures += 1
             settings = self._settings
-            if self._calls >= settings.calls_min and self._failures * 1_000_000 >= settings.failure_ppm * self._calls:
+            if self._calls >= settings.calls_min and self._failures * PPM >= settings.failure_ppm * self._calls:
                 self._open(now)
 
     def abandoned(self, began: float = math.inf) -> None:

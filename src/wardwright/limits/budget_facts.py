@@ -15,11 +15,10 @@ from typing import Final, assert_never
 import msgspec
 
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import PPM
 from wardwright.limits.allowance import Claims, Limit
 from wardwright.limits.budget_record import Charge, Refused
 from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Held, Refusal, Standing, Unclaimed, Unshared
-
-PPM: Final = 1_000_000
 
 UNSHARED_RETRY_S: Final = 1
 """What a caller is told to wait where workers do not hear of each other."""

@@ -28,12 +28,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.allowance import Amounts, Claims, Limit
 from wardwright.limits.budget_record import FORMAT, Charge, Entry, Kept, Missed, Snapshot
 from wardwright.limits.ledger import Ledger
 from wardwright.limits.series import Series
 from wardwright.limits.shares import NOBODY, Key, NotLent, Others, Shares, frees_us
-from wardwright.limits.windows import SECOND_US, Window, leaves_us, read
+from wardwright.limits.windows import Window, leaves_us, read
 
 CLAIMANTS_MAX: Final = 4096
 """Claimants of one tenant with usage in one budget."""
@@ -140,10 +141,6 @@ class Budgets:
     def order(self) -> int:
         """Of the call that was settled here last: rising, over restarts too."""
         return self._orders.get(self.writer, 0)
-
-    def __len__(self) -> int:
-        """Claimants that are kept."""
-        return sum(len(ledger.series) for ledger in self._ledgers.values())
 
     def reserve(
         self, limits: Sequence[Limit], claims: Claims, estimate: Amounts, now_us: int, deadline_us: int

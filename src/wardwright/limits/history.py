@@ -23,9 +23,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from wardwright.contracts.policy import AGE_S_MAX, Machine, State
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.events import Asking, CallEvents, Earned, Unavailable
 from wardwright.limits.machines import MachineKey, Machines, Standing
-from wardwright.limits.past import EMPTY, SECOND_US, Past, PastRow, Seen, read
+from wardwright.limits.past import EMPTY, Past, PastRow, Seen, read
 
 EVENTS_MAX: Final = 262_144
 """Settled events of one state and tenant, over all values of its scope."""
@@ -102,9 +103,12 @@ class History:
             policy: tuple(_merged(state for states, _ in versions for state in states))
             for policy, versions in ((name, tuple(some)) for name, some in policies.items())
         }
-        for policy, versions in policies.items():
-            machines = {machine.name: machine for _, some in versions for machine in some}
-            self._machines.declare(policy, machines.values())
+        self._machines.declare(
+            {
+                policy: {machine.name: machine for _, some in versions for machine in some}.values()
+                for policy, versions in policies.items()
+            }
+        )
 
     # Reading
 

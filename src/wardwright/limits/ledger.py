@@ -7,8 +7,9 @@ Rule 2: usage that finds no room is remembered as an instant: who comes anew unt
 
 from __future__ import annotations
 
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.series import Series
-from wardwright.limits.windows import SECOND_US, Slice, Window, slice_at
+from wardwright.limits.windows import Slice, Window, slice_at
 
 
 class Ledger:

@@ -103,9 +103,9 @@ class Machines:
         self.changed: dict[tuple[MachineKey, str], None] = {}
         """What has changed since it was last taken, oldest first."""
 
-    def declare(self, policy: str, machines: Iterable[Machine]) -> None:
-        """The machines of a policy, instead of those it had."""
-        self._declared[policy] = tuple(machines)
+    def declare(self, machines: Mapping[str, Iterable[Machine]]) -> None:
+        """The machines of every policy, instead of those there were. Where they stood is kept."""
+        self._declared = {policy: tuple(some) for policy, some in machines.items()}
 
     def read(self, policy: str, machine: Machine, call: CallEvents) -> str | Unavailable:
         """The state that a call finds, with the labels of calls under way, its own too."""
@@ -131,7 +131,8 @@ class Machines:
         for (key, value), _, labels in places:
             self._passing.setdefault((key, value), {})[call.receipt] = labels
         if places:
-            self._places[call.receipt] = tuple(place for place, _, _ in places)
+            before = self._places.get(call.receipt, ())  # a machine that was withdrawn meanwhile stands there alone
+            self._places[call.receipt] = tuple(dict.fromkeys((*before, *(place for place, _, _ in places))))
 
     def release(self, receipt: str) -> None:
         """A call ended; what it had reserved is gone."""

@@ -18,9 +18,8 @@ import msgspec
 
 from wardwright.contracts.policy import AGE_S_MAX, State
 from wardwright.kernel.canonical import INTEGER_MAX
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.events import Asking, Kept, Unavailable
-
-SECOND_US: Final = 1_000_000
 
 
 class Seen(NamedTuple):

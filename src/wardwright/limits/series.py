@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from wardwright.limits.windows import SECOND_US, Window, leaves_us
+from wardwright.kernel.units import SECOND_US
+from wardwright.limits.windows import Window, leaves_us
 
 NEVER_US: Final = sys.maxsize
 

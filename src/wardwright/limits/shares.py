@@ -22,8 +22,9 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.series import NEVER_US, Series
-from wardwright.limits.windows import SECOND_US, Window, leaves_us
+from wardwright.limits.windows import Window, leaves_us
 
 IDLE_US: Final = SECOND_US
 """How long a worker keeps what it holds and does not need."""

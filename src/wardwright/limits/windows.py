@@ -17,11 +17,11 @@ from typing import Final, NamedTuple, TypeAlias, assert_never, get_args
 import msgspec
 
 from wardwright.contracts.budget import Period, Within
+from wardwright.kernel.units import SECOND_US
 
 SLICES: Final = 64
 """Parts of a rolling window that leave one at a time."""
 
-SECOND_US: Final = 1_000_000
 DAY_US: Final = 86_400 * SECOND_US
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()

@@ -37,10 +37,14 @@ def _words(one: Declared) -> BudgetWords:
             past = "rules may read how much of it is used, and nothing else happens"
         case _:
             assert_never(budget.on_exceeded)
-    sentence = f"At most {_limit(budget)} for each {_per(budget)} {_within(budget.within)}: {past}."
     return BudgetWords(
-        budget=f"{one.policy}/{budget.name}", sentence=sentence, otherwise=_otherwise(budget), why=budget.why
+        budget=one.full_name, sentence=f"{at_most(budget)}: {past}.", otherwise=_otherwise(budget), why=budget.why
     )
+
+
+def at_most(budget: Budget) -> str:
+    """How much of what, for whom and when."""
+    return f"At most {_limit(budget)} for each {_per(budget)} {_within(budget.within)}"
 
 
 def _limit(budget: Budget) -> str:

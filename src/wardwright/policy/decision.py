@@ -5,6 +5,7 @@ Members stand in alphabetical order and hold canonical values only.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from typing import Literal
 
 import msgspec
@@ -54,6 +55,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def effect(self) -> ActionName:
         return effect_of(self.action)
 
+    @property
+    def rule_name(self) -> str:
+        """`policy/rule`."""
+        return f"{self.policy}/{self.rule}"
+
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A rule that was not silent."""
@@ -66,6 +72,11 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """It is in shadow: recorded, without effect."""
     unknown: tuple[str, ...] = ()
     """Why it could not be told; empty where its condition held."""
+
+    @property
+    def rule_name(self) -> str:
+        """`policy/rule`."""
+        return f"{self.policy}/{self.rule}"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,3 +126,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 NOTHING = Decision()
 """No rule had anything to say."""
+
+
+def proposed_by(proposals: Iterable[Proposal], rules: Container[str]) -> tuple[Proposal, ...]:
+    """Those of some rules, by `policy/rule`."""
+    return tuple(one for one in proposals if one.rule_name in rules)

@@ -12,9 +12,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
+from wardwright.contracts.budget import Declared
 from wardwright.contracts.policy import Channel, Machine, Retrying, State
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.budget_words import BudgetWords, budgets_explained
+from wardwright.policy.budget_words import at_most
 from wardwright.policy.compiled import Compiled, Policy
 from wardwright.policy.decision import Proposal
 from wardwright.policy.expectation import JsonExpecting
@@ -64,16 +65,21 @@ def lanes(policy: Policy) -> tuple[Lane, ...]:
     ]
     if policy.recalled:
         found.insert(0, Lane(PAST, "What rules remember of earlier calls.", tuple(map(_recalled, policy.recalled))))
-    budgets = budgets_explained(policy)
-    if budgets:
-        found.insert(0, Lane(BUDGETS, "What may be used, reserved before each call.", tuple(map(_budget, budgets))))
+    if policy.budgets:
+        rows = tuple(map(_budget, policy.budgets))
+        found.insert(0, Lane(BUDGETS, "What may be used, reserved before each call.", rows))
     return tuple(found)
 
 
-def _budget(words: BudgetWords) -> Row:
-    blocks = "refused" in words.sentence
-    effect = Effect("block budget_exceeded", RANKS["block"]) if blocks else Effect("a fact for rules", RANKS["allow"])
-    return Row(effects=(effect,), looks_at=words.sentence.partition(":")[0], name=words.budget, why=words.why)
+def _budget(one: Declared) -> Row:
+    match one.budget.on_exceeded:
+        case "block":
+            effect = Effect("block budget_exceeded", RANKS["block"])
+        case "fact":
+            effect = Effect("a fact for rules", RANKS["allow"])
+        case _:
+            assert_never(one.budget.on_exceeded)
+    return Row(effects=(effect,), looks_at=at_most(one.budget), name=one.full_name, why=one.budget.why)
 
 
 def _recalled(one: Recalled) -> Row:

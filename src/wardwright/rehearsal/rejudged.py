@@ -8,7 +8,7 @@ captured.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -24,7 +24,7 @@ from wardwright.journal.captures import Capture
 from wardwright.policy.answers import judged
 from wardwright.policy.arbiter import RANKS, arbitrate, join
 from wardwright.policy.compiled import Compiled, Policy
-from wardwright.policy.decision import NOTHING, Decision, Proposal, Span
+from wardwright.policy.decision import NOTHING, Decision, Proposal, Span, proposed_by
 from wardwright.policy.evaluate import Unsearched, arm, decide, told
 from wardwright.policy.phases import Facts
 from wardwright.rehearsal.heard import heard
@@ -74,7 +74,7 @@ class Rejudging:
             case "request" | "route" | "receipt":
                 decision = decide(_without(policy, phase, unknown), phase, facts)
             case "stream":
-                decision = self._stream(facts, unknown, ruling, answer, retries)
+                decision = self._stream(facts, unknown, attempt, ruling, answer, retries)
             case "output":
                 decision = self._output(facts, unknown, ruling, answer, retries)
         if not unknown:
@@ -95,6 +95,7 @@ class Rejudging:
         self,
         facts: Facts,
         unknown: set[str],
+        attempt: int | None,
         ruling: Ruling | None,
         answer: GovernedAnswer | None,
         retries: Mapping[str, int],
@@ -105,6 +106,8 @@ class Rejudging:
         before, armed = before_attempt(rest, facts)
         if answer is not None:
             return ruled_stream(proposed, before, answer.caught)
+        if self._never_answered(attempt):
+            return ruled_stream(proposed, before, ())
         if ruling is not None and self._unchanged(armed, ruling):
             return ruled_stream(proposed, before, ruling.caught)
         caught: list[Caught] = []
@@ -116,6 +119,14 @@ class Rejudging:
             else:
                 unknown.add(rule.name)
         return ruled_stream(proposed, before, caught)
+
+    def _never_answered(self, attempt: int | None) -> bool:
+        """Whether nobody wrote anything in which a rule could have found something."""
+        attempts = self._receipt.attempts
+        if attempt is None or attempt >= len(attempts):
+            return False
+        tried = attempts[attempt]
+        return tried.failure is not None and (tried.http_status is None or not 200 <= tried.http_status < 300)
 
     def _unchanged(self, armed: tuple[Compiled, ...], ruling: Ruling) -> bool:
         """Whether the rules that watch the answer are, word for word, those that did then."""
@@ -185,12 +196,8 @@ def _of(rules: set[str], ruling: Ruling | None) -> Decision:
     if ruling is None:
         return NOTHING
     then = ruling.decision
-
-    def those(some: Iterable[Proposal]) -> tuple[Proposal, ...]:
-        return tuple(one for one in some if f"{one.policy}/{one.rule}" in rules)
-
-    reasons = (one for one in then.reasons if f"{one.policy}/{one.rule}" in rules)
-    return arbitrate((*those(then.kept), *those(then.lost)), those(then.shadow), reasons)
+    reasons = (one for one in then.reasons if one.rule_name in rules)
+    return arbitrate(proposed_by((*then.kept, *then.lost), rules), proposed_by(then.shadow, rules), reasons)
 
 
 def _untellable(rule: Compiled, facts: Facts) -> bool:

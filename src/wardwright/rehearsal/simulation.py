@@ -26,7 +26,7 @@ from wardwright.journal.captures import Capture
 from wardwright.kernel.detectors.table import DETECTORS_VERSION
 from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.arbiter import RANKS
-from wardwright.policy.decision import Decision, Proposal
+from wardwright.policy.decision import Decision, proposed_by
 from wardwright.policy.explain import action_words
 from wardwright.rehearsal.rejudged import Rejudged, Rejudging
 from wardwright.rehearsal.replay import Load, policies_of, policy_of
@@ -309,7 +309,7 @@ def _changes(compared: _Compared) -> Iterator[Changed]:
 
 def _said(rule: str, decision: Decision) -> tuple[str, ...] | None:
     """What became of a rule's proposals; None where it was silent."""
-    if not any(f"{one.policy}/{one.rule}" == rule for one in decision.reasons):
+    if not any(one.rule_name == rule for one in decision.reasons):
         return None
     told: list[str] = []
     for proposals, words in (
@@ -317,12 +317,9 @@ def _said(rule: str, decision: Decision) -> tuple[str, ...] | None:
         (decision.lost, "gave way: {}"),
         (decision.shadow, "in shadow: {}"),
     ):
-        told += [words.format(one) for one in dict.fromkeys(_each(proposals, rule))]
+        said = (action_words(one.action) for one in proposed_by(proposals, {rule}))
+        told += [words.format(one) for one in dict.fromkeys(said)]
     return tuple(told)
-
-
-def _each(proposals: Iterable[Proposal], rule: str) -> Iterator[str]:
-    return (action_words(one.action) for one in proposals if f"{one.policy}/{one.rule}" == rule)
 
 
 def _words(said: tuple[str, ...] | None) -> str:

@@ -19,7 +19,7 @@ from wardwright.kernel.usage import Usage
 from wardwright.limits.budget_record import Refused
 from wardwright.policy.answers import Unmet
 from wardwright.policy.compiled import Compiled
-from wardwright.policy.decision import Decision, Proposal, Span
+from wardwright.policy.decision import Decision, Span
 from wardwright.policy.explain import exceptions_of, recalled_words, sought
 from wardwright.policy.phases import Facts
 from wardwright.policy.strata import Recalled
@@ -203,7 +203,7 @@ def _anew(receipt: Receipt, index: int, phases: Iterable[PhaseTrace]) -> Anew | 
 
 def asked_anew(rules: Iterable[RuleTrace], decision: Decision) -> Iterator[str]:
     """The rules that gave an attempt up, by `policy/rule`."""
-    retrying = {f"{one.policy}/{one.rule}" for one in decision.kept if one.effect in _AGAIN}
+    retrying = {one.rule_name for one in decision.kept if one.effect in _AGAIN}
     for rule in rules:
         in_stream = any(
             one.cause == "retry_after_release" or (one.action == "retry" and not one.shadow and one.lost_to is None)
@@ -249,7 +249,7 @@ _ORDER: Final = ("fired", "untold", "silent")
 
 
 def _rule(rule: Compiled, ruling: Ruling, facts: Facts, recalled: Iterable[Recalled]) -> RuleTrace:
-    reasons = [one for one in ruling.decision.reasons if f"{one.policy}/{one.rule}" == rule.name]
+    reasons = [one for one in ruling.decision.reasons if one.rule_name == rule.name]
     untold = tuple(dict.fromkeys(why for one in reasons for why in one.unknown))
     standing: Literal["fired", "silent", "untold"] = "silent"
     if reasons:
@@ -285,8 +285,3 @@ def _lacking(condition: Condition | None, exceptions: Iterable[Exempted]) -> Ite
     for one, want in (*wanted, *((exempted.condition, False) for exempted in exceptions)):
         for comparison in otherwise(one, wanted=want):
             yield f"{comparison.said}: {shown(comparison)}"
-
-
-def proposed_by(proposals: Iterable[Proposal], rule: str) -> tuple[Proposal, ...]:
-    """The proposals of one rule, by `policy/rule`."""
-    return tuple(one for one in proposals if f"{one.policy}/{one.rule}" == rule)

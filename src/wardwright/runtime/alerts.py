@@ -38,6 +38,7 @@ from wardwright.journal.work_queue import (
 )
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock, Luck
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.backoff import SPREAD_BITS, delay_s
 from wardwright.runtime.control import durably
 
@@ -128,8 +129,7 @@ class Alerts:
     async def _give_up_on_sinks_that_are_gone(self) -> None:
         lanes = {job.lane for job in self.jobs() if sink_of(job.lane) not in self._sinks}
         for lane in sorted(lanes):
-            while (lease := await self._queue.lease(lane, visible_s=VISIBLE_SLACK_S)) is not None:
-                await self._queue.dead(lease, f"the settings have no sink `{sink_of(lane)}` any more")
+            await self._queue.give_up(lane, f"the settings have no sink `{sink_of(lane)}` any more")
 
     def raise_(self, alert: RaisedAlert) -> Raised:
         """Hand an alert over for delivery. Belongs to the loop's thread; costs microseconds.
@@ -173,7 +173,11 @@ class Alerts:
         return sum(stats.waiting + stats.leased for stats in (desk.stats() for desk in self._sinks.values()))
 
     async def aclose(self) -> None:
-        """Give back what is under way and close the sinks. The workers have ended, or are about to be cancelled."""
+        """Let no further delivery begin, and close the sinks.
+
+        One that is under way goes on, and fails where its sink is closed; a worker that is cancelled gives its alert
+        back.
+        """
         for desk in self._sinks.values():
             desk.stop()
             await desk.sink.aclose()
@@ -345,12 +349,12 @@ class _Desk:
         due_s = self._due_in_s()
         if due_s is None or (self._failures and self._busy):
             return None
-        resting_s = (self._rests_until - self._clock.now_us()) / 1_000_000 if self._failures else 0.0
+        resting_s = (self._rests_until - self._clock.now_us()) / SECOND_US if self._failures else 0.0
         return max(due_s, resting_s, 0.0)
 
     def _due_in_s(self) -> float | None:
         due_at = self._queue.next_due(self._lane)
-        return None if due_at is None else max(due_at - self._clock.now_us(), 0) / 1_000_000
+        return None if due_at is None else max(due_at - self._clock.now_us(), 0) / SECOND_US
 
     async def _try(self) -> bool:
         """Take one alert and settle it; False where none is due."""
@@ -403,5 +407,5 @@ class _Desk:
         draw = self._luck.bits(SPREAD_BITS)
         rest_s = delay_s(self._failures, draw, first_s=self._first_rest_s, longest_s=LONGEST_REST_S)
         rest_s = max(rest_s, min(wished_s, LONGEST_REST_S))
-        self._rests_until = max(self._rests_until, now_us + int(rest_s * 1_000_000))
+        self._rests_until = max(self._rests_until, now_us + int(rest_s * SECOND_US))
         return rest_s

@@ -23,6 +23,7 @@ from wardwright.journal import approvals
 from wardwright.journal.approvals import Approval, Approvals, Asked, Fact
 from wardwright.journal.entry import Durable, Entry, Record, Writer
 from wardwright.kernel.ids import LUCK_BITS, Clock, Luck, mint
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.control import durably
 
 PREFIX: Final = "apr"
@@ -91,7 +92,7 @@ class ApprovalDesk:
         approvals.require_room(self._approvals, tenant)
         asked = Asked(
             digest=digest,
-            expires_at=now + min(expires_s, EXPIRES_S_MAX) * 1_000_000,
+            expires_at=now + min(expires_s, EXPIRES_S_MAX) * SECOND_US,
             id=mint(PREFIX, now, self._luck.bits(LUCK_BITS)),
             message=message,
             model=model,
@@ -156,6 +157,10 @@ class ApprovalDesk:
         self._hear()
         return self._approvals.all()
 
+    def is_over(self, id_: str) -> bool:
+        """Whether nobody can use it any more, by what was heard so far."""
+        return self._approvals.is_over(id_, self._clock.now_us())
+
     @property
     def waiting(self) -> int:
         """How many requests wait for a person, those that expired within the last sweep among them."""
@@ -163,12 +168,10 @@ class ApprovalDesk:
 
     # -- time --------------------------------------------------------------------------------------------------------
 
-    def sweep(self) -> int:
-        """Write down which approvals have expired; how many."""
-        overdue = self._approvals.overdue(self._clock.now_us())
-        for fact in overdue:
+    def sweep(self) -> None:
+        """Write down which approvals have expired."""
+        for fact in self._approvals.overdue(self._clock.now_us()):
             self._write(fact, by="gateway")
-        return len(overdue)
 
     async def keep_sweeping(self) -> None:
         """Sweep now and then. Runs until it is cancelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +18,7 @@ from wardwright.gateway.posture import Posture
 from wardwright.gateway.service import Gateway
 from wardwright.journal.store import Index
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.deadlines import Wheel
 from wardwright.providers import tokenizer
 from wardwright.providers.outbox import Outbox
@@ -208,10 +209,12 @@ class Runtime:
             writer=self.journal.writer,
         )
         self.gateway.alerts, self.gateway.approvals = self.alerts, self.approvals
+        claims = self._claims()
         records = self._following.restore()
         self.approvals.restore(records)
         self.control.restore(records)
         if self.worker.keeper:
+            self._drop_claims(claims)
             await self._inherit()
         await self.alerts.open()
         undo.push_async_callback(self.alerts.aclose)
@@ -286,6 +289,17 @@ class Runtime:
     def _claim(self, approval: str) -> bool:
         return create(self.state / CLAIMS_DIRECTORY / approval, b"")
 
+    def _claims(self) -> tuple[Path, ...]:
+        claims = self.state / CLAIMS_DIRECTORY
+        return tuple(path for path in claims.iterdir() if not path.name.startswith(".")) if claims.is_dir() else ()
+
+    def _drop_claims(self, claims: Iterable[Path]) -> None:
+        """Drop those of approvals that are over. `claims` were looked up before the records were read: an approval is
+        claimed after it was given, so each of them is known."""
+        for claim in claims:
+            if self.approvals.is_over(claim.name):
+                claim.unlink(missing_ok=True)
+
     async def reload(self, *, by: str = "file") -> State:
         """Read the contract files again and serve what they propose; what was refused stays as it was."""
         read = await asyncio.to_thread(library.read, self.paths)
@@ -339,9 +353,9 @@ class Runtime:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
         now_us, days = self.clock.now_us(), self.settings.retention.calls_days
         oldest_us = self.journal.oldest_us()
-        before_us = 0 if oldest_us is None else oldest_us - CALL_S * 1_000_000
+        before_us = 0 if oldest_us is None else oldest_us - CALL_S * SECOND_US
         if days is not None:
-            before_us = max(before_us, now_us - days * 86_400 * 1_000_000)
+            before_us = max(before_us, now_us - days * 86_400 * SECOND_US)
         if count := self.captures.files.drop_before(before_us):
             log.info("retired the captured bodies of %d calls", count)
 

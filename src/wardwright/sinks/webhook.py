@@ -19,6 +19,7 @@ from wardwright.contracts.sink import WebhookSink
 from wardwright.journal.sinks import Delivered, Later, Letter, Outcome, Refused
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.kernel.ids import Clock
+from wardwright.kernel.units import SECOND_US
 from wardwright.sinks.signature import key_of, signed
 
 RETRY_STATUSES: Final = frozenset({408, 425, 429})
@@ -69,9 +70,7 @@ class Webhook:
             async with asyncio.timeout(self._settings.timeout_s):
                 response = await self._http.handle_async_request(self._request(letter))
                 await response.aclose()
-        except TimeoutError:
-            return Later(why=f"no answer within {self._settings.timeout_s} s")
-        except httpx2.TimeoutException:
+        except (TimeoutError, httpx2.TimeoutException):
             return Later(why=f"no answer within {self._settings.timeout_s} s")
         except httpx2.TransportError as error:
             return Later(why=_trouble(error))
@@ -94,7 +93,7 @@ class Webhook:
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(letter.body)),
             (b"user-agent", self._agent.encode()),
-            *signed(self._key, letter.id, self._clock.now_us() // 1_000_000, letter.body),
+            *signed(self._key, letter.id, self._clock.now_us() // SECOND_US, letter.body),
         ]
         bound = self._settings.timeout_s
         return httpx2.Request(

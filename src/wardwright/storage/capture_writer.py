@@ -21,6 +21,7 @@ WAITING_MAX: Final = 1024
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
 """No capture is admitted while so many bytes wait."""
 FLUSH_TIMEOUT_S: Final = 5.0
+"""How long whoever forgets waits for what was put before."""
 CLOSE_TIMEOUT_S: Final = 30.0
 
 
@@ -38,12 +39,14 @@ class CaptureFileWriter:
         on_loss: Callable[[int, Exception | None], None],
         waiting_max: int = WAITING_MAX,
         waiting_bytes_max: int = WAITING_BYTES_MAX,
+        flush_timeout_s: float = FLUSH_TIMEOUT_S,
     ) -> None:
         """`on_loss` hears on the writer's thread how many captures were dropped, and of the disk's failure if it has
         one: when captures begin to be lost, and again when the queue is through."""
         self.bytes_max = bytes_max
         self.files = files
         self._failure: Exception | None = None
+        self._flush_timeout_s = flush_timeout_s
         self._on_loss = on_loss
         self._queue: SimpleQueue[tuple[str, str, Capture] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -129,7 +132,7 @@ class CaptureFileWriter:
         """Wait until what was put so far is through; whether it is."""
         mark = self._put
         with self._progress:
-            return self._progress.wait_for(lambda: self._written >= mark, FLUSH_TIMEOUT_S)
+            return self._progress.wait_for(lambda: self._written >= mark, self._flush_timeout_s)
 
     def _require_flush(self) -> None:
         if not self._flush():

@@ -35,7 +35,8 @@ TAIL_RECORDS_MAX: Final = 20_000
 LIMIT_MAX: Final = 500
 TOTALS_ROWS_MAX: Final = 100_000
 """Rows that one question takes together; older ones are left out, and the answer says so."""
-_BUSY_S: Final = 10.0
+BUSY_S: Final = 10.0
+"""How long a question waits for another process that holds the file."""
 _PAGE_BYTES: Final = 8192
 """Twice SQLite's own: rows of a batch lie side by side, and each page that they fill is written as one."""
 _OPS: Final = {"eq": "=", "min": ">=", "max": "<="}
@@ -55,6 +56,7 @@ class SqliteIndex:
         delay_s: float = 1.0,
         batch_records: int = 500,
         totals_rows_max: int = TOTALS_ROWS_MAX,
+        busy_s: float = BUSY_S,
     ) -> None:
         """`columns` name at least `receipt` (text) and `started_at` (integer).
 
@@ -70,6 +72,7 @@ class SqliteIndex:
         self._delay_s = delay_s
         self._batch_records = batch_records
         self._totals_rows_max = totals_rows_max
+        self._busy_s = busy_s
         self._names = {column.name for column in columns}
         self._receipt = [column.name for column in columns].index("receipt")
         self._started_at = [column.name for column in columns].index("started_at")
@@ -210,7 +213,7 @@ class SqliteIndex:
 
     def _connect(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False)
         self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")

@@ -21,6 +21,7 @@ from wardwright.journal.entry import Entry, Record, Writer
 from wardwright.journal.record import read
 from wardwright.journal.store import ChainKey
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.storage import layout
 from wardwright.storage.files import sync_dir
 from wardwright.storage.reader import SegmentReader, last_line
@@ -53,7 +54,7 @@ def due(candidates: tuple[Candidate, ...], policy: RetentionPolicy, now_us: int)
     kept = sum(candidate.bytes for candidate in candidates)
     gone = []
     for candidate in candidates:
-        old = policy.age_max_s is not None and now_us - candidate.at > policy.age_max_s * 1_000_000
+        old = policy.age_max_s is not None and now_us - candidate.at > policy.age_max_s * SECOND_US
         big = policy.bytes_max is not None and kept > policy.bytes_max
         if not (old or big):
             break

@@ -28,6 +28,7 @@ from wardwright.journal.statements import Gap, GapReason, Torn, gap, torn
 from wardwright.journal.store import ChainKey
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.kernel.ids import Clock
+from wardwright.kernel.units import SECOND_US
 from wardwright.storage import layout
 from wardwright.storage.disk import Disk, LocalDisk
 from wardwright.storage.lock import Holder, Lock
@@ -240,7 +241,7 @@ class SegmentWriter:
 
     def _end_segments(self) -> None:
         now = self._clock.now_us()
-        age_max_us = self.settings.segment_age_s * 1_000_000
+        age_max_us = self.settings.segment_age_s * SECOND_US
         for tail in self._tails:
             if tail.bytes >= self.settings.segment_bytes_max or (tail.bytes and now - tail.began_us >= age_max_us):
                 tail.seal("rotated", self._scribe, self._signer, now)

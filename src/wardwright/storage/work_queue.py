@@ -11,7 +11,6 @@ before anything is leased, so that no fencing token is given out twice.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import threading
@@ -24,11 +23,12 @@ import msgspec
 
 from wardwright.journal.entry import Durable
 from wardwright.journal.work_ledger import Place, WorkLedger
-from wardwright.journal.work_queue import Bounds, Job, Lease, Put, Stats, Work
+from wardwright.journal.work_queue import Bounds, Job
 from wardwright.kernel.errors import Place as Spot
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
 from wardwright.storage.files import make_dir
+from wardwright.storage.ledger_queue import LedgerQueue
 from wardwright.storage.pending import Loop
 
 RETRY_S: Final = 1.0
@@ -48,7 +48,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Job).decode
 
 
-class SqliteWorkQueue:
+class SqliteWorkQueue(LedgerQueue):
     """One queue file. Construct, `open` on the loop it will live on, `drain`, `close`.
 
     Implements `journal.work_queue.WorkQueue` and `WorkDesk`.
@@ -63,14 +63,12 @@ class SqliteWorkQueue:
         on_failure: Callable[[Exception | None], None] = lambda failure: None,
     ) -> None:
         """`on_failure` hears on the event loop when the file cannot be written, and None when it can be again."""
+        super().__init__(WorkLedger(epoch=0), clock)
         self.failure: Exception | None = None
         self.path = path
         self._bounds = bounds
-        self._clock = clock
         self._on_failure = on_failure
-        self._ledger = WorkLedger(epoch=0)
         self._loop: Loop
-        self._draining = False
         self._thread: threading.Thread | None = None
         # Between the loop's thread and the writer's:
         self._guard = threading.Lock()
@@ -128,76 +126,6 @@ class SqliteWorkQueue:
         if thread is not None:
             thread.join(CLOSE_TIMEOUT_S)
 
-    # -- journal.work_queue.WorkQueue ----------------------------------------------------------------------------------
-
-    def put(self, work: Work, *, on_durable: Durable | None = None) -> Put:
-        if self._draining:
-            return "full"
-        answer = self._ledger.put(work, self._clock.now_us())
-        if answer == "taken":
-            self._note(on_durable)
-        return answer
-
-    def bury(self, work: Work, why: str) -> Put:
-        if self._draining:
-            return "full"
-        answer = self._ledger.bury(work, why, self._clock.now_us())
-        if answer == "taken":
-            self._note(None)
-        return answer
-
-    async def lease(self, lane: str, *, visible_s: float) -> Lease | None:
-        lease = self._ledger.lease(lane, self._clock.now_us(), visible_us=_us(visible_s))
-        if lease is None:
-            return None
-        try:
-            await self._lasting()
-        except BaseException:
-            self.release(lease)
-            raise
-        return lease
-
-    async def ack(self, lease: Lease, note: str = "") -> None:
-        self._ledger.ack(lease, note, self._clock.now_us())
-        await self._lasting()
-
-    async def retry(self, lease: Lease, *, delay_s: float, why: str) -> None:
-        self._ledger.retry(lease, self._clock.now_us() + _us(delay_s), why)
-        await self._lasting()
-
-    async def dead(self, lease: Lease, why: str) -> None:
-        self._ledger.dead(lease, why, self._clock.now_us())
-        await self._lasting()
-
-    def release(self, lease: Lease) -> None:
-        self._ledger.release(lease, self._clock.now_us())
-        self._note(None)
-
-    async def drain(self) -> None:
-        self._draining = True
-        await self._lasting()
-
-    # -- journal.work_queue.WorkDesk -----------------------------------------------------------------------------------
-
-    def next_due(self, lane: str) -> int | None:
-        return self._ledger.next_due(lane)
-
-    def stats(self, lane: str) -> Stats:
-        return self._ledger.stats(lane)
-
-    def jobs(self, lane: str | None = None) -> tuple[Job, ...]:
-        return self._ledger.jobs(lane)
-
-    async def revive(self, lane: str, key: str) -> bool:
-        done = self._ledger.revive(lane, key, self._clock.now_us())
-        await self._lasting()
-        return done
-
-    async def drop(self, lane: str, key: str) -> bool:
-        done = self._ledger.drop(lane, key)
-        await self._lasting()
-        return done
-
     # -- from the loop's thread to the writer's ------------------------------------------------------------------------
 
     def _note(self, durable: Durable | None) -> None:
@@ -207,17 +135,6 @@ class SqliteWorkQueue:
             if durable is not None:
                 self._heard.append(durable)
         self._wake.set()
-
-    async def _lasting(self) -> None:
-        """Wait until what was decided so far is on disk, or the disk has said no."""
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def heard(failure: Exception | None, /) -> None:
-            if not told.done():
-                told.set_result(None)
-
-        self._note(heard)
-        await told
 
     # -- on the writer's thread ----------------------------------------------------------------------------------------
 
@@ -323,7 +240,3 @@ def _broken(path: Path, cause: Exception) -> WardwrightError:
         place=Spot(file=str(path)),
         hint="should it be damaged, move it away: undelivered alerts go with it, calls and approvals do not",
     )
-
-
-def _us(seconds: float) -> int:
-    return int(seconds * 1_000_000)

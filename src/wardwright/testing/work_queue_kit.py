@@ -30,11 +30,11 @@ from wardwright.journal.work_queue import (
     WorkQueue,
 )
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.testing.determinism import HandClock
 
 LANE: Final = "kit"
 VISIBLE_S: Final = 30.0
-SECOND_US: Final = 1_000_000
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,6 +290,20 @@ async def a_job_that_is_given_back_was_not_tried(subject: Subject) -> None:
 
 
 @_case()
+async def a_job_whose_taker_leaves_before_the_lease_lasts_was_not_tried(subject: Subject) -> None:
+    queue = subject.open()
+    await lasting(queue, work("a"))
+    left = False
+    try:
+        async with asyncio.timeout(0):
+            await queue.lease(LANE, visible_s=VISIBLE_S)
+    except TimeoutError:
+        left = True
+    assert left, "a lease was handed out before it could last"
+    assert (await leased(queue)).job.attempts == 1, "a lease that nobody holds keeps the job, or counts as an attempt"
+
+
+@_case()
 async def a_put_that_was_told_durable_survives_a_kill(subject: Subject) -> None:
     queue = subject.open()
     await lasting(queue, work("a", ref="rcp_1"))
@@ -392,6 +406,25 @@ async def only_a_dead_job_is_revived_or_dropped(subject: Subject) -> None:
         assert not await queue.revive(LANE, key)
         assert not await queue.drop(LANE, key)
     assert queue.stats(LANE).waiting == 1
+
+
+@_case(Setting(bounds=Bounds(dead_max=3)))
+async def a_lane_that_is_given_up_has_dead_jobs_alone_and_says_why(subject: Subject) -> None:
+    queue = subject.open()
+    for key in ("held", "rests", "a", "b", "c"):
+        queue.put(work(key))
+    queue.put(work("far", lane="other"))
+    held = await leased(queue)
+    await queue.retry(await leased(queue), delay_s=60, why="later")
+    await leased(queue, visible_s=1)
+    subject.clock.advance(SECOND_US)
+    assert await queue.give_up(LANE, "nobody is there") == 4
+    subject.kill()
+    again = subject.open()
+    dead = {job.key: job.note for job in again.jobs(LANE) if isinstance(job.state, Dead)}
+    assert dead == dict.fromkeys(("a", "c", "rests"), "nobody is there"), "due or not, and the oldest makes room"
+    assert (await leased(again)).job.key == held.job.key, "what somebody works on is left to them"
+    assert again.stats("other").waiting == 1
 
 
 @_case(Setting(bounds=Bounds(dead_max=1, waiting_max=1)))

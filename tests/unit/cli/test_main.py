@@ -15,6 +15,8 @@ import wardwright
 from wardwright.cli.exits import Exit, exit_of
 from wardwright.cli.lazy import LazyGroup
 from wardwright.cli.main import root, run
+from wardwright.cli.options import json_option
+from wardwright.cli.output import Output
 from wardwright.kernel.errors import CODES, Fault, WardwrightError
 
 HEAVY = ("starlette", "uvicorn", "uvloop", "httpx2", "cryptography", "rich", "ruamel", "wardwright.runtime")
@@ -77,12 +79,13 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"wardwright {wardwright.__version__}\n"
 
 
-def test_a_defect_is_told_in_both_coats(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def defect(*_: object, **__: object) -> None:
+def test_a_defect_is_told_in_both_coats(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    @json_option
+    def divide(out: Output) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(root, "main", defect)
-    assert run(["model", "list", "--json"]) == Exit.FAILED
+    assert run(["--json"], divide) == Exit.FAILED
     said = capsys.readouterr()
     assert msgspec.json.decode(said.out)["error"]["code"] == "internal_error"
     assert "Traceback" in said.err
@@ -93,12 +96,12 @@ def test_json_after_two_dashes_is_an_argument(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
-def test_an_interrupted_command_says_so_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> None:
+def test_an_interrupted_command_says_so_by_its_exit_code() -> None:
+    @click.command()
+    def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(root, "main", interrupted)
-    assert run(["model", "list"]) == Exit.INTERRUPTED
+    assert run([], interrupted) == Exit.INTERRUPTED
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from wardwright.contracts.decode import decode
-from wardwright.contracts.digest import aliases, canonical, closure, closure_digest, digest, reach, restored
+from wardwright.contracts.digest import aliases, canonical, closure, digest, reach, restored
 from wardwright.contracts.model import Alias, ModelContract, Target, TargetRef, Tokens
 from wardwright.contracts.provider import Provider
 from wardwright.kernel import canonical as canonical_json
@@ -66,15 +66,15 @@ def test_a_closure_names_every_contract_and_provider_that_takes_part() -> None:
 
 def test_a_closure_changes_with_all_that_is_in_it_and_nothing_else() -> None:
     models, providers = {"base": BASE, "outer": OUTER}, {"p": PROVIDER}
-    before = closure_digest(closure("outer", models, providers, "1"))
+    before = closure("outer", models, providers, "1")
     changed_base = {**models, "base": msgspec.structs.replace(BASE, deadline_s=5)}
     changed_provider = {"p": msgspec.structs.replace(PROVIDER, credential="env:OTHER")}
     unrelated = {**models, "unrelated": msgspec.structs.replace(BASE, name="unrelated")}
 
-    assert closure_digest(closure("outer", changed_base, providers, "1")) != before
-    assert closure_digest(closure("outer", models, changed_provider, "1")) != before
-    assert closure_digest(closure("outer", models, providers, "2")) != before
-    assert closure_digest(closure("outer", unrelated, providers, "1")) == before
+    assert closure("outer", changed_base, providers, "1") != before
+    assert closure("outer", models, changed_provider, "1") != before
+    assert closure("outer", models, providers, "2") != before
+    assert closure("outer", unrelated, providers, "1") == before
 
 
 def test_reach_ends_on_a_cycle() -> None:

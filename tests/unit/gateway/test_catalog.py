@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from wardwright.calls.governance import Governance
+from wardwright.calls.governance import Governance, govern
+from wardwright.contracts.budget import Budget, Within
+from wardwright.contracts.decode import Located
 from wardwright.contracts.model import ModelContract, Target, TargetRef
+from wardwright.contracts.policy import PolicyContract
 from wardwright.gateway.catalog import compile_version
 from wardwright.kernel.errors import WardwrightError
 
@@ -32,3 +35,22 @@ def test_a_model_whose_policies_cannot_be_had_does_not_serve() -> None:
             upstreams={},
             load_tokenizer=no_tokenizer,  # type: ignore[arg-type]
         )
+
+
+def test_a_stored_model_without_prices_does_not_serve_under_a_budget_of_money() -> None:
+    target = Target(name="a", provider="far", model="x", context_window=8192)
+    contract = ModelContract(name="m", targets=(target,), route=TargetRef(target="a"), policies=("spending",))
+    budget = Budget(name="money", of="cost_usd", limit="25", per="tenant", within=Within(age_s=60), why="w")
+    policy = Located(PolicyContract(name="spending", rules=(), budgets=(budget,)), "spending.yaml")
+
+    with pytest.raises(WardwrightError) as caught:
+        compile_version(
+            contract,
+            closure="c",
+            digest="d",
+            govern=lambda names: govern([policy]),
+            models={"m": contract},
+            upstreams={},
+            load_tokenizer=no_tokenizer,  # type: ignore[arg-type]
+        )
+    assert caught.value.code == "policy_unenforceable"

@@ -9,7 +9,7 @@ import pytest
 import wardwright.kernel.detectors as package
 from wardwright.kernel.detectors import proofs
 from wardwright.kernel.detectors.finding import Found, choice, find
-from wardwright.kernel.detectors.redaction import Style, redact
+from wardwright.kernel.detectors.redaction import Style, cover, covered
 from wardwright.kernel.detectors.samples import SAMPLES, Pieces
 from wardwright.kernel.detectors.table import BY_NAME, DETECTORS_VERSION, FAMILIES, NAMES, ROWS, Row, rows_of
 from wardwright.kernel.patterns.admission import Regex, admit
@@ -102,14 +102,15 @@ def test_a_text_made_of_lookalikes_finds_nothing(text: str) -> None:
 def test_what_is_found_is_taken_out(style: Style, shown: str) -> None:
     text = "to ann@example.ch or 4111 1111 1111 1111."
 
-    assert redact(text, find(text, ["personal_data"]), style) == shown
+    assert covered(text, [cover(one, style) for one in find(text, ["personal_data"])]) == shown
 
 
 def test_finds_that_overlap_are_taken_out_together() -> None:
     text = "at postgres://ann:pw@db.example.com/x"
+    found = find(text, ["any"])
 
-    assert redact(text, find(text, ["any"])) == "at [url_password]/x"
-    assert redact(text, find(text, ["any"]), "mask") == "at " + "•" * (len(text) - 5) + "/x"
+    assert covered(text, [cover(one, "name") for one in found]) == "at [url_password]/x"
+    assert covered(text, [cover(one, "mask") for one in found]) == "at " + "•" * (len(text) - 5) + "/x"
 
 
 def test_the_version_names_the_table() -> None:

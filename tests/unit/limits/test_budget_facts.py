@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from wardwright.contracts.budget import FACTS, Budget, Within
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.allowance import Amounts, Claims, Limit, limit_of
 from wardwright.limits.budget_facts import facts_after, facts_before, record_of, refused
 from wardwright.limits.budget_record import Refused
 from wardwright.limits.budgets import Budgets, Crowded, Exceeded, Granted, Reservation, Unclaimed
-from wardwright.limits.windows import SECOND_US
 
 NOON: Final = 1_700_000_000 * SECOND_US
 SPEND: Final = Budget(name="spend", of="tokens", limit="1000", per="user", within=Within(age_s=3600), why="w")

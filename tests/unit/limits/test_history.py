@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from parts.pasts import LADDER, NOW_US, POLICY, SECOND_US, asking, call, history, state
+from parts.pasts import LADDER, NOW_US, POLICY, asking, call, history, state
 from wardwright.contracts.policy import AGE_S_MAX, State, Window
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.events import Unavailable
 from wardwright.limits.history import History
 from wardwright.limits.past import PastRow

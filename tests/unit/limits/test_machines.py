@@ -87,7 +87,7 @@ def test_a_state_that_a_later_version_lacks_cannot_be_told() -> None:
 
 def test_a_machine_that_was_dropped_for_room_is_unavailable_and_not_where_it_begins() -> None:
     machines = Machines(values_max=2)
-    machines.declare(POLICY, [LADDER])
+    machines.declare({POLICY: [LADDER]})
     for index in range(3):
         ended = msgspec.structs.replace(call(index, "a", session=f"s{index}"), order=index + 1)
         machines.fold(ended)
@@ -98,7 +98,7 @@ def test_a_machine_that_was_dropped_for_room_is_unavailable_and_not_where_it_beg
 
 def test_a_machine_that_was_dropped_for_room_stays_untold_when_its_key_calls_again() -> None:
     machines = Machines(values_max=2)
-    machines.declare(POLICY, [LADDER])
+    machines.declare({POLICY: [LADDER]})
     for index, session in enumerate(("s0", "s1", "s2", "s0")):
         machines.fold(msgspec.structs.replace(call(index, "a", session=session), order=index + 1))
 
@@ -108,9 +108,23 @@ def test_a_machine_that_was_dropped_for_room_stays_untold_when_its_key_calls_aga
 def test_users_stay_where_they_are_and_sessions_pass_away() -> None:
     of_users = msgspec.structs.replace(LADDER, name="of-users", scope="user")
     machines = Machines()
-    machines.declare(POLICY, [LADDER, of_users])
+    machines.declare({POLICY: [LADDER, of_users]})
     machines.fold(msgspec.structs.replace(call(1, "a", user="ann"), order=5))
     machines.forget(6)
 
     found = [machines.read(POLICY, machine, call(2, user="ann")) for machine in (LADDER, of_users)]
     assert found == ["normal", "review"]
+
+
+def test_a_machine_of_a_policy_that_was_withdrawn_moves_no_more_and_stands_where_it_stood() -> None:
+    machines = Machines()
+    machines.declare({POLICY: [LADDER]})
+    machines.fold(msgspec.structs.replace(call(1, "a"), order=1))
+    under_way = call(2, "b")
+    machines.reserve(under_way)
+    machines.declare({})
+    machines.reserve(under_way)
+    machines.release(under_way.receipt)
+    machines.fold(msgspec.structs.replace(under_way, order=2))
+
+    assert machines.read(POLICY, LADDER, call(9)) == "review"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from parts.budgets import ANN, MINUTE, NOON, granted, limit, spent, tokens
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.budget_facts import record_of, refused
 from wardwright.limits.budgets import Budgets, Exceeded, Granted, Held, Unshared
 from wardwright.limits.shares import IDLE_US, LOOK_US, Shares
-from wardwright.limits.windows import SECOND_US
 from wardwright.testing.shares import MemoryShareStore
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from wardwright.contracts.budget import Within
-from wardwright.limits.windows import SECOND_US, Calendar, Rolling, leaves_us, read, slice_at, spelled, window_of
+from wardwright.kernel.units import SECOND_US
+from wardwright.limits.windows import Calendar, Rolling, leaves_us, read, slice_at, spelled, window_of
 
 
 def us(text: str) -> int:

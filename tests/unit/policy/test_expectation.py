@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -262,11 +262,11 @@ def test_problems_are_bounded_in_number_and_length() -> None:
 
 def test_a_large_answer_is_judged_soon_and_told_in_one_problem() -> None:
     schema = "{json: {schema: {items: {allOf: [{type: string}, {minLength: 3}, {enum: [a]}]}}}}"
-    started = perf_counter()
+    started = thread_time()
     told = wrong(schema, "[" + "1," * 120_000 + "1]")
 
     assert told == [("schema", "", "is not what the schema admits, and too large to say where")]
-    assert perf_counter() - started < 2
+    assert thread_time() - started < 2
 
 
 def test_an_answer_that_is_too_large_for_its_schema_is_not_admitted() -> None:
@@ -277,10 +277,10 @@ def test_an_answer_that_is_too_large_for_its_schema_is_not_admitted() -> None:
 
 
 def test_a_pattern_takes_linear_time() -> None:
-    started = perf_counter()
+    started = thread_time()
 
     assert not judged("{json: {schema: {pattern: '^(a|aa)+$'}}}", json.dumps("a" * 200_000 + "b")).met
-    assert perf_counter() - started < 2
+    assert thread_time() - started < 2
 
 
 # Requirements

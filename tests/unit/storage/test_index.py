@@ -14,7 +14,7 @@ from wardwright.journal.life import CLOSED, LOST, OPENED
 from wardwright.journal.rows import Row, columns_of, row_of, value_of
 from wardwright.journal.store import Asking, ChainKey, Total, Where
 from wardwright.kernel.errors import WardwrightError
-from wardwright.storage.index import LIMIT_MAX, SqliteIndex
+from wardwright.storage.index import BUSY_S, LIMIT_MAX, SqliteIndex
 from wardwright.testing.determinism import HandClock
 from wardwright.testing.hand_loop import HandLoop
 from wardwright.testing.journal import MemoryJournal, MemoryStore
@@ -48,16 +48,23 @@ class World:
         self.path = path
         self.index = self.opened()
 
-    def opened(self) -> SqliteIndex:
+    def opened(self, busy_s: float = BUSY_S) -> SqliteIndex:
         index = SqliteIndex(
-            self.path, COLUMNS, call_row, self.store, mode="deferred", batch_records=7, totals_rows_max=TOGETHER_MAX
+            self.path,
+            COLUMNS,
+            call_row,
+            self.store,
+            mode="deferred",
+            batch_records=7,
+            totals_rows_max=TOGETHER_MAX,
+            busy_s=busy_s,
         )
         index.open()
         return index
 
-    def reopen(self) -> None:
+    def reopen(self, busy_s: float = BUSY_S) -> None:
         self.index.close()
-        self.index = self.opened()
+        self.index = self.opened(busy_s)
 
     def put(
         self, number: int, *kinds: str, model: str = "coding", at: int | None = None, tokens: int | None = None
@@ -300,11 +307,10 @@ def test_two_processes_share_one_file(world: World) -> None:
     other.close()
 
 
-def test_a_busy_file_is_behind_and_not_dropped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_file_is_behind_and_not_dropped(world: World) -> None:
     world.put(1, CLOSED)
     world.index.catch_up()
-    monkeypatch.setattr("wardwright.storage.index._BUSY_S", 0.01)
-    world.reopen()
+    world.reopen(busy_s=0.01)
     holder = sqlite3.connect(world.path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     world.put(2, CLOSED)

@@ -10,6 +10,7 @@ import pytest
 from wardwright.journal.entry import Entry
 from wardwright.journal.store import ChainKey
 from wardwright.journal.verify import Broken, Incomplete, Intact, Verdict, verify
+from wardwright.kernel.units import SECOND_US
 from wardwright.storage import layout
 from wardwright.storage.keys import SignatureCheck
 from wardwright.storage.reader import SegmentReader
@@ -24,7 +25,6 @@ SIGNER = signer_of()
 CHECK = SignatureCheck({SIGNER.key: SIGNER.public})
 WRITER = "node_test/gateway-0"
 CALLS = ChainKey(WRITER, "calls")
-SECOND_US = 1_000_000
 
 
 class Note(msgspec.Struct, frozen=True):

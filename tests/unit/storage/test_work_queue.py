@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -125,11 +124,9 @@ def test_a_put_waits_for_no_disk(tmp_path: Path) -> None:
         queue = opened(path, bounds={LANE: Bounds(waiting_max=3_000)})
         with sqlite3.connect(path, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")  # whoever writes waits for this
-            began = time.perf_counter()
-            answers = {queue.put(work(number)) for number in range(2_000)}
-            took_s = time.perf_counter() - began
+            assert {queue.put(work(number)) for number in range(2_000)} == {"taken"}
+            assert stored_jobs(path) == ()
             other.execute("ROLLBACK")
-        assert (answers, took_s < 1.0) == ({"taken"}, True)
         await queue.drain()
         assert len(stored_jobs(path)) == 2_000
         queue.close()

@@ -32,22 +32,17 @@ class Cover(msgspec.Struct, frozen=True):
     word: str
 
 
-def redact(text: str, found: Iterable[Found], style: Style = "name") -> str:
-    """The text without what was found in it.
-
-    >>> redact("mail ann@example.com", [Found("email", 5, 20)], "family")
-    'mail [personal data]'
-    """
-    return covered(text, [cover(one, style) for one in found])
-
-
 def cover(one: Found, style: Style) -> Cover:
     """Where a find stands, and the word for it."""
     return Cover(one.start, one.end, _word(one, style))
 
 
 def covered(text: str, covers: Iterable[Cover]) -> str:
-    """The text with every place covered."""
+    """The text with every place covered.
+
+    >>> covered("mail ann@example.com", [cover(Found("email", 5, 20), "family")])
+    'mail [personal data]'
+    """
     out: list[str] = []
     at = 0
     end = 0
