@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Final, NamedTuple
 
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.observed import Key, Observation, Outcome, key_of
 from wardwright.limits.patterns import HALF_LIFE_S, KEYS_MAX, Patterns
 from wardwright.limits.prediction import PRIOR_STRENGTH, told_ppm
 from wardwright.limits.scoring import Report, Scored, Scores
 from wardwright.limits.shapes import shape_of
-from wardwright.limits.windows import SECOND_US
 
 START_US: Final = 1_800_000_000 * SECOND_US
 HOUR_US: Final = 3600 * SECOND_US

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from benchmarks.patterns import UNDECAYED_S, drifting, followed
 from wardwright.kernel import canonical
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.history import Row
 from wardwright.limits.observed import LEVELS, Key, Observation, Outcome, key_of
 from wardwright.limits.patterns import Patterns
 from wardwright.limits.prediction import posterior, told_ppm
 from wardwright.limits.shapes import shape_of
-from wardwright.limits.windows import SECOND_US
 
 SEEDS: Final = st.integers(0, 2**32)
 NOW: Final = 1_800_000_000 * SECOND_US

@@ -23,13 +23,13 @@ from typing import Final
 
 import msgspec
 
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.decay import STEPS, WEIGHTS, Instant, instant, unit
 from wardwright.limits.history import Row
 from wardwright.limits.learned import Learned, LearnedRow, cost_of, counted, latency_of
 from wardwright.limits.observed import LEVELS, Key, Observation
 from wardwright.limits.prediction import EVIDENCE_MIN, PRIOR_STRENGTH, Prediction, posterior, told_ppm
 from wardwright.limits.sketch import CUT, bucket_of
-from wardwright.limits.windows import SECOND_US
 
 HALF_LIFE_S: Final = 3 * 86_400
 """After this long an observation weighs half."""

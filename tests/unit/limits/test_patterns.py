@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from wardwright.kernel.units import SECOND_US
 from wardwright.limits.history import Row
 from wardwright.limits.observed import Key, Observation, Outcome, key_of
 from wardwright.limits.patterns import COST_NANO_USD_MAX, WRITERS_MAX, Patterns
-from wardwright.limits.windows import SECOND_US
 from wardwright.testing.state import MemoryStateStore
 
 HALF_LIFE_S = 64
