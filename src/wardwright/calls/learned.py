@@ -1,4 +1,4 @@
-"""What a call of a model teaches: for whoever folds the journal."""
+"""What a call of a model teaches: one try for each attempt. For whoever folds the journal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ from typing import Final
 
 import msgspec
 
-from wardwright.calls.receipt import CLOSED, Caller, Selected, Status, Timings, said
+from wardwright.calls.receipt import CLOSED, STOPPED, Caller, Timings, said
 from wardwright.journal.entry import Record
 from wardwright.limits.observed import Observation, Outcome, key_of
 
-_OUTCOMES: Final[dict[Status, Outcome]] = {"completed": "succeeded", "failed": "failed"}
-"""What a model is to answer for. What rules refused, or the client left, says nothing of it."""
+ATTEMPTS_MAX: Final = 1_000
+"""More attempts than a call ever has: an attempt's order is that of its record, times this, and its place."""
+
+_NOT_TO_BLAME: Final = frozenset({"rejected", "context_length", "not_served", "pool_full", "resting", STOPPED})
+"""Failures that say nothing of how surely a target serves: the request, the gateway or a rule is behind them."""
+
+_CUT: Final = frozenset({"connect_timeout", "first_byte_timeout", "between_bytes_timeout", "total_timeout"})
+"""Attempts that were given up after waiting."""
+
+
+class _Tried(msgspec.Struct, frozen=True, kw_only=True):
+    cost_nano_usd: int = 0
+    failure: str | None = None
+    model: str
+    started_us: int
+    target: str
+    took_us: int
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -25,43 +40,57 @@ class _Contract(msgspec.Struct, frozen=True):
 class _Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What is looked at; the rest of a receipt is passed over unread."""
 
+    attempts: tuple[_Tried, ...] = ()
     caller: Caller
     contract: _Contract | None = None
-    cost_nano_usd: int = 0
     request: _Request = _Request()
-    selected: Selected | None = None
     simulation: bool = False
     started_at: int
-    status: Status
     timings: Timings
 
 
 _decode: Final = msgspec.json.Decoder(_Receipt).decode
 
 
-def observation_of(record: Record) -> Observation | None:
-    """A closed call of a model as one try; None for any other record, and where nothing was tried."""
+def observations_of(record: Record) -> tuple[Observation, ...]:
+    """The attempts of a closed call of a model, each as one try; none for any other record."""
     if record.kind != CLOSED:
-        return None
+        return ()
     receipt = _decode(record.data)
-    outcome = _OUTCOMES.get(receipt.status)
-    if outcome is None or receipt.contract is None or receipt.simulation:
-        return None
-    selected = receipt.selected
-    return Observation(
-        at_us=receipt.started_at + receipt.timings.total_us,
-        cost_nano_usd=receipt.cost_nano_usd,
-        key=key_of(
-            receipt.caller.tenant.value,
+    if receipt.contract is None or receipt.simulation:
+        return ()
+    tenant, house = receipt.caller.tenant.value, said(receipt.caller.house) or ""
+    found: list[Observation] = []
+    for place, tried in enumerate(receipt.attempts):
+        outcome = _outcome(tried.failure)
+        if outcome is None:
+            continue
+        key = key_of(
+            tenant,
             kind="model",
             name=receipt.contract.name,
             shape=receipt.request.kind,
-            house=said(receipt.caller.house) or "",
-            target="" if selected is None else selected.target,
-            model="" if selected is None else selected.model,
-        ),
-        latency_us=receipt.timings.total_us,
-        order=record.seq,
-        outcome=outcome,
-        writer=record.writer,
-    )
+            house=house,
+            target=tried.target,
+            model=tried.model,
+        )
+        found.append(
+            Observation(
+                at_us=receipt.started_at + tried.started_us + tried.took_us,
+                cost_nano_usd=tried.cost_nano_usd,
+                key=key,
+                latency_us=tried.took_us,
+                order=record.seq * ATTEMPTS_MAX + place,
+                outcome=outcome,
+                writer=record.writer,
+            )
+        )
+    return tuple(found)
+
+
+def _outcome(failure: str | None) -> Outcome | None:
+    if failure is None:
+        return "succeeded"
+    if failure in _NOT_TO_BLAME:
+        return None
+    return "cut" if failure in _CUT else "failed"

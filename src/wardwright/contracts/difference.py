@@ -199,6 +199,7 @@ def _route(path: str, what: str, old: Node, new: Node) -> Iterator[Change]:
             yield from _nodes(f"{path}.members", f"the dispatcher at `{path}`", old.members, new.members)
         case Cascade(), Cascade():
             yield from _nodes(f"{path}.members", f"the cascade at `{path}`", old.members, new.members)
+            yield from _member(f"{path}.order", f"`order` of the cascade at `{path}`", old.order, new.order)
         case Alloy(), Alloy():
             yield from _alloy(path, old, new)
         case Guard(), Guard():

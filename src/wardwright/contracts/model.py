@@ -8,7 +8,7 @@ Rule 3: names are resolved elsewhere (`contracts.check`): this file says what a 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -114,9 +114,12 @@ class Dispatcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class Cascade(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node", tag="cascade"):
-    """Declared order; the next member on a classified failure before the first byte reaches the client."""
+    """One member after the other: the next on a classified failure before the first byte reaches the client."""
 
     members: tuple[Node, ...]
+    order: Literal["declared", "learned"] = "declared"
+    """`learned`: members whose first target has succeeded more surely in the caller's tenant and house come first; of
+    those that little is known of, the declared order holds."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,6 +185,23 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 Node: TypeAlias = TargetRef | Dispatcher | Cascade | Alloy | Alias | Guard
+
+
+def goes_by_learning(node: Node) -> bool:
+    """Whether a cascade beneath a node is in the order of what was learned; routes behind aliases are not looked at."""
+    match node:
+        case TargetRef() | Alias():
+            return False
+        case Cascade():
+            return node.order == "learned" or any(map(goes_by_learning, node.members))
+        case Dispatcher():
+            return any(map(goes_by_learning, node.members))
+        case Alloy():
+            return any(goes_by_learning(member.node) for member in node.members)
+        case Guard():
+            return goes_by_learning(node.then) or (node.otherwise is not None and goes_by_learning(node.otherwise))
+        case _:
+            assert_never(node)
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

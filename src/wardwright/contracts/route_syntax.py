@@ -4,7 +4,7 @@ A node is the name of a target, or a mapping with exactly one of
 
     target: fast
     dispatcher: [small, large]                 # or {members: [...]}
-    cascade: [primary, spare]                  # or {members: [...]}
+    cascade: [primary, spare]                  # or {members: [...], order: learned}
     alloy: {members: [fast, {node: strong, weight: 3}], strategy: weighted}
     alias: another-model
     guard: {when: {tags: [urgent]}, then: strong, otherwise: fast, why: ...}

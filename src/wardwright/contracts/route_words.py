@@ -24,7 +24,7 @@ def described(node: Node) -> str:
         case Dispatcher():
             return f"dispatcher({_list(node.members)})"
         case Cascade():
-            return f"cascade({_list(node.members)})"
+            return f"cascade({_list(node.members)}{', by what was learned' if node.order == 'learned' else ''})"
         case Alloy():
             heavy = any(member.weight != 1 for member in node.members)
             voices = (f"{described(one.node)}{f' ×{one.weight}' if heavy else ''}" for one in node.members)

@@ -22,6 +22,7 @@ from wardwright.calls.alerts import Alerts
 from wardwright.calls.effects import Close, Effect
 from wardwright.calls.machine import Accepted, Machine
 from wardwright.calls.memory import Seal
+from wardwright.calls.receipt import said
 from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity
 from wardwright.gateway import approving, governing
@@ -33,6 +34,7 @@ from wardwright.gateway.core.heading import Heading
 from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing, digest_of
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
+from wardwright.gateway.learned import Learned, LearnedBoard
 from wardwright.gateway.live import REFUSAL_DEADLINE_S, Live
 from wardwright.gateway.meters import Meters
 from wardwright.gateway.posture import Posture
@@ -96,6 +98,8 @@ class Gateway:
         self.history = History()
         """What calls left behind that rules read."""
         self.keys = KeyRing()
+        self.learned = LearnedBoard()
+        """What calls taught of targets."""
         self.live: dict[str, Live] = {}
         """Calls under way by receipt id, oldest first."""
         self.meters = Meters()
@@ -285,6 +289,8 @@ class Gateway:
         if failure is not None:
             now_ns = self.clock.monotonic_ns()
             return machine, None, machine.refused(failure, now_ns, contract=intake.contract, rulings=rulings)
+        if version.route.learns:
+            facts = msgspec.structs.replace(facts, learned=self._learned_of(version, intake, now_us))
         planned = plan(version.route, facts)
         refusal: WardwrightError | None = None
         retry_after_s: int | None = None
@@ -329,6 +335,12 @@ class Gateway:
             self.clock.monotonic_ns(),
             refusal=refusal,
             retry_after_s=retry_after_s,
+        )
+
+    def _learned_of(self, version: Version, intake: Intake, now_us: int) -> Learned:
+        house = said(intake.caller.house) or ""
+        return self.learned.of(
+            version, tenant=intake.tenant, house=house, kind=intake.kind, at_us=now_us, now=self.now()
         )
 
     def _secret(self, tenant: str) -> Keyed:

@@ -56,6 +56,8 @@ class Ordered(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["dispatcher", "cascade"]
     label: str
+    learned: bool = False
+    """What was learned of its members changes their order."""
     leaves: tuple[Leaf, ...]
     """Every leaf beneath."""
     members: tuple[RouteNode, ...]
@@ -117,6 +119,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Every target of the route once, in the order in which the route first names them."""
     contracts: tuple[str, ...]
     """The contracts that take part: this one, then those that aliases lead to."""
+    learns: bool
+    """Some cascade of it is in the order of what was learned."""
     leaves: tuple[Leaf, ...]
     """Every place where a candidate stands."""
     margin_ppm: int
@@ -141,6 +145,7 @@ def resolve(name: str, models: Mapping[str, contract.ModelContract]) -> Route:
     return Route(
         candidates=candidates,
         contracts=tuple(resolver.lucks),
+        learns=_learns(root),
         leaves=root.leaves,
         margin_ppm=max((candidate.margin_ppm for candidate in candidates), default=0),
         name=name,
@@ -207,7 +212,8 @@ class _Resolver:
                 ranked = sorted(self._members("dispatcher", node.members, way), key=lambda m: (m.window, m.label))
                 return _ordered("dispatcher", tuple(ranked))
             case contract.Cascade():
-                return _ordered("cascade", self._members("cascade", node.members, way))
+                members = self._members("cascade", node.members, way)
+                return _ordered("cascade", members, learned=node.order == "learned")
             case contract.Alloy():
                 return self._alloy(node, way)
             case contract.Guard():
@@ -303,13 +309,29 @@ def _whole(root: RouteNode) -> Plan | None:
     return Plan(attempts=tuple(first[index] for index in dict.fromkeys(leaf.index for leaf in root.leaves)))
 
 
+def _learns(node: RouteNode) -> bool:
+    match node:
+        case Leaf():
+            return False
+        case Ordered():
+            return node.learned or any(_learns(member) for member in node.members)
+        case Alloy():
+            return any(_learns(member) for member in node.members)
+        case Gate():
+            return _learns(node.then) or (node.otherwise is not None and _learns(node.otherwise))
+        case Detour():
+            return _learns(node.node)
+        case _:
+            assert_never(node)
+
+
 def _is_still(node: RouteNode) -> bool:
     """Whether its order is the same for every call."""
     match node:
         case Leaf():
             return True
         case Ordered():
-            return all(_is_still(member) for member in node.members)
+            return not node.learned and all(_is_still(member) for member in node.members)
         case Detour():
             return _is_still(node.node)
         case Alloy() | Gate():
@@ -318,9 +340,11 @@ def _is_still(node: RouteNode) -> bool:
             assert_never(node)
 
 
-def _ordered(kind: Literal["dispatcher", "cascade"], members: tuple[RouteNode, ...]) -> Ordered:
+def _ordered(
+    kind: Literal["dispatcher", "cascade"], members: tuple[RouteNode, ...], *, learned: bool = False
+) -> Ordered:
     window = max((member.window for member in members), default=0)
-    return Ordered(kind=kind, label=kind, leaves=_leaves(members), members=members, window=window)
+    return Ordered(kind=kind, label=kind, learned=learned, leaves=_leaves(members), members=members, window=window)
 
 
 def _leaves(members: tuple[RouteNode, ...]) -> tuple[Leaf, ...]:

@@ -44,6 +44,9 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """The last message is a tool's result."""
     input_tokens: int = 0
     """Estimated, tools counted, before any margin."""
+    learned: tuple[tuple[str, int], ...] = ()
+    """How surely targets (`<contract>/<target>`) succeed, in parts per million, sorted: the lower end of what that may
+    be. Those that too little is known of are left out; all, where no cascade goes by it."""
     output_tokens: int = 0
     """The budget: what the request allows, else the contract's default."""
     region: str | None = None

@@ -95,7 +95,7 @@ class _Planning:
             case Ordered():
                 serving: list[Leaf] = []
                 standing = self._standing
-                for member in node.members:
+                for member in self._by_success(node.members) if node.learned and self._facts.learned else node.members:
                     # A leaf that serves is nearly every member of nearly every call: it is not worth a call of its own.
                     if isinstance(member, Leaf) and member.barred is None and standing[member.index] is None:
                         serving.append(member)
@@ -110,6 +110,17 @@ class _Planning:
                 return self.order(node.node)
             case _:
                 assert_never(node)
+
+    def _by_success(self, members: tuple[RouteNode, ...]) -> list[RouteNode]:
+        """Members by how surely their first target succeeds; where that is not known, as one of two would."""
+        learned = dict(self._facts.learned)
+
+        def fails_ppm(member: RouteNode) -> int:
+            first = member.leaves[0].attempt if member.leaves else None
+            known = None if first is None else learned.get(f"{first.contract}/{first.target}")
+            return MILLION - (MILLION // 2 if known is None else known)
+
+        return sorted(members, key=fails_ppm)
 
     def _drawn(self, alloy: Alloy) -> list[Leaf]:
         for index, bound in alloy.gauges:

@@ -28,7 +28,7 @@ from wardwright.contracts.digest import (
     reach,
     restored,
 )
-from wardwright.contracts.model import Canary, ModelContract
+from wardwright.contracts.model import Canary, ModelContract, goes_by_learning
 from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import did_you_mean
 from wardwright.gateway.catalog import Catalog, LoadTokenizer, Served, Version, compile_version
@@ -75,7 +75,7 @@ class Control:
         upstreams: Upstreams,
         writer: Writer,
     ) -> None:
-        """`remember` is awaited before policies that look back serve; None: nobody calls here."""
+        """`remember` is awaited before anything serves that rests on earlier calls; None: nobody calls here."""
         self.activations = Activations()
         self.state = State(at=0)
         self._build = build
@@ -115,6 +115,11 @@ class Control:
         """Some policy reads a past, or counts budgets."""
         return self._policies.remember
 
+    @property
+    def learns(self) -> bool:
+        """Some active model has a cascade in the order of what was learned."""
+        return any(goes_by_learning(model.route) for model in self._active_models(self.activations).values())
+
     async def resume(self) -> State:
         """Serve what is active, whatever files hold. Raises what `remember` raises."""
         failures = await self._upstreams.keep(self._stored_providers())
@@ -151,7 +156,7 @@ class Control:
     async def _brought_up(self) -> list[WardwrightError]:
         """Serve what is active, once what its policies look back on is there."""
         self._gateway.history.declare(self._policies.past)
-        if self.remembers and self._remember is not None:
+        if self._remember is not None and (self.remembers or self.learns):
             await self._remember()
         return self._serve()
 

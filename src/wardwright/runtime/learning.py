@@ -8,32 +8,82 @@ Rule 2: it is a projection: where its store fails or is gone, it is learned from
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 from wardwright.calls import learned
 from wardwright.harness.core.rows import receipt_in
 from wardwright.harness.workshop import observation_of
 from wardwright.journal.entry import Record
-from wardwright.journal.state import Reached, StateStore, follow, restore
+from wardwright.journal.state import Reached, Stale, StateStore, follow, restore
 from wardwright.journal.store import ChainKey, Reader
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.observed import Observation
 from wardwright.limits.patterns import Patterns
+from wardwright.storage.state import SqliteStateStore
 
-ROWS_MAX: Final = 4_096
-"""Rows that are stored in one step at the most before the next is looked for."""
+HEAR_S: Final = 0.05
+"""How often a gateway looks for what its calls have taught."""
+
+SAVE_S: Final = 5.0
+
+log = logging.getLogger("wardwright")
 
 
-def observed(record: Record) -> Observation | None:
+def observed(record: Record) -> tuple[Observation, ...]:
     """What a record teaches, whatever it is of."""
     receipt = receipt_in(record)
-    return learned.observation_of(record) if receipt is None else observation_of(receipt, record.writer)
+    if receipt is None:
+        return learned.observations_of(record)
+    observation = observation_of(receipt, record.writer)
+    return () if observation is None else (observation,)
+
+
+class Learning:
+    """Patterns of a gateway: learned from its journal while some route goes by them. Construct, `start`, spawn `keep`,
+    `aclose`."""
+
+    def __init__(self, patterns: Patterns, store: SqliteStateStore, reader: Reader) -> None:
+        self._keeper = PatternKeeper(patterns, store, reader)
+        self._opening = asyncio.Lock()
+        self._started = False
+        self._store = store
+
+    async def start(self) -> None:
+        """Bring patterns to where the journal ends; once. Raises `state_write`."""
+        async with self._opening:
+            if not self._started:
+                await asyncio.to_thread(self._store.open)
+                await asyncio.to_thread(self._keeper.start)
+                self._started = True
+
+    async def keep(self) -> None:
+        """Learn from what calls wrote, and store it now and then. Runs until it is cancelled."""
+        since_s = 0.0
+        while True:
+            await asyncio.sleep(HEAR_S)
+            if not self._started:
+                continue
+            since_s += HEAR_S
+            try:
+                await self._keeper.hear()
+                if since_s >= SAVE_S:
+                    since_s = 0.0
+                    await self._keeper.save()
+            except (OSError, Stale, WardwrightError) as failure:
+                log.error("what calls taught cannot be kept: %s", failure)
+
+    async def aclose(self) -> None:
+        """What was not stored is learned from the journal again."""
+        if self._started:
+            await asyncio.to_thread(self._store.close)
 
 
 class PatternKeeper:
     """Patterns, their store and the journal. One call at a time."""
 
-    def __init__(self, patterns: Patterns, store: StateStore, reader: Reader, *, writer: str) -> None:
+    def __init__(self, patterns: Patterns, store: StateStore, reader: Reader, *, writer: str = "") -> None:
+        """`writer` is whose calls are learned from the moment they end; without one, all are once they are written."""
         self.failure: WardwrightError | None = None
         """Why patterns could not be stored the last time, if they could not."""
         self._patterns = patterns
@@ -85,6 +135,5 @@ class PatternKeeper:
         return key.chain == "calls" and key.writer != self._writer
 
     def _fold(self, record: Record) -> None:
-        observation = observed(record)
-        if observation is not None:
+        for observation in observed(record):
             self._patterns.learn(observation)

@@ -31,6 +31,7 @@ from wardwright.runtime.control import Control, State
 from wardwright.runtime.credentials import credential_of
 from wardwright.runtime.following import FOLLOW_S, Following
 from wardwright.runtime.journal import Journal
+from wardwright.runtime.learning import Learning
 from wardwright.runtime.remembering import Remembering
 from wardwright.runtime.settings import Settings, address_of
 from wardwright.runtime.siblings import Siblings
@@ -54,6 +55,8 @@ STATE_FILE: Final = "remembered.sqlite"
 """What rules remember, beside the journal: made anew from it when it is gone."""
 RETENTION_S: Final = 60.0
 """How often the journal is looked at for segments to retire."""
+LEARNED_FILE: Final = "learned.sqlite"
+"""What calls taught of targets: the same."""
 SHARES_FILE: Final = "shares.sqlite"
 """What workers hold of shared limits."""
 CLAIMS_DIRECTORY: Final = "claims"
@@ -99,6 +102,7 @@ class Runtime:
         self.draining = False
         self.gateway: Gateway
         self.journal: Journal
+        self.learning: Learning
         self.outbox: Outbox
         self.remembering: Remembering
         self.paths = tuple(paths)
@@ -178,6 +182,9 @@ class Runtime:
         undo.push_async_callback(self.upstreams.aclose)
         self.remembering = self._remembering()
         undo.push_async_callback(self.remembering.aclose)
+        store = SqliteStateStore(self.state / self.worker.own(LEARNED_FILE))
+        self.learning = Learning(self.gateway.learned.patterns, store, self.journal.reader)
+        undo.push_async_callback(self.learning.aclose)
         self.control = Control(
             build=self.build,
             clock=self.clock,
@@ -187,7 +194,7 @@ class Runtime:
             sinks=self.settings.sink_names,
             store=contract_blobs(self.state),
             load_tokenizer=cache(lambda path: tokenizer.load(Path(path))),
-            remember=self.remembering.start,
+            remember=self._remember,
             upstreams=self.upstreams,
             writer=self.journal.writer,
         )
@@ -226,6 +233,7 @@ class Runtime:
         else:
             await self.control.resume()
         self.supervisor.spawn(self.remembering.keep(lambda: self.control.remembers))
+        self.supervisor.spawn(self.learning.keep())
         if not self.worker.alone:
             self.supervisor.spawn(self._follow())
 
@@ -247,6 +255,12 @@ class Runtime:
         self.work.open(loop)
         undo.push_async_callback(asyncio.to_thread, self.work.close)
         self.tenant_keys = TenantKeys(self.state, luck)
+
+    async def _remember(self) -> None:
+        if self.control.remembers:
+            await self.remembering.start()
+        if self.control.learns:
+            await self.learning.start()
 
     def _remembering(self) -> Remembering:
         return Remembering(
@@ -348,6 +362,7 @@ class Runtime:
                     await asyncio.to_thread(self.captures.close)
                 finally:
                     await self.remembering.aclose()
+                    await self.learning.aclose()
 
     def retire_captures(self) -> None:
         """Drop the captures whose receipts were retired, and those that are too old themselves. Blocks."""
