@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import httpx2
 import openai
 import pytest
 
+from parts import gateway_process
+from parts.audit import audit
 from parts.contracts import chat, model, scripted
 from parts.gateway_thread import Document, GatewayThread, running
 
@@ -123,3 +126,25 @@ def test_a_thousand_calls_at_once_end_at_the_limit_and_not_past_it(tmp_path: Pat
         ended = Counter(ended.receipt.status for ended in gateway.ended(1000))
     assert statuses == {200: 250, 429: 750}
     assert ended == {"completed": 250, "refused": 750}
+
+
+def test_a_budget_of_money_over_targets_without_prices_is_refused_and_what_served_serves_on(tmp_path: Path) -> None:
+    documents = [
+        scripted("s", {}),
+        model("m", "s", policies=["spending"]),
+        spending(budget("calls", "requests", 5, "tenant")),
+    ]
+    with running(tmp_path, documents) as gateway:
+        (file,) = (tmp_path / "contracts").glob("policy-*")
+        file.write_text(json.dumps(spending(budget("money", "cost_usd", 5, "tenant"))))
+        (error,) = gateway.run(gateway.runtime.reload()).errors
+        call(gateway)
+    with gateway_process.running(tmp_path / "contracts", tmp_path / "state") as again:
+        with openai.OpenAI(base_url=f"{again.url}/v1", api_key="none", max_retries=0) as client:
+            client.chat.completions.create(**chat("m"))
+        assert again.stop() == 0
+    counted = [charge.meter for receipt in audit(tmp_path / "state").receipts for charge in receipt.budgets]
+    assert (error.code, error.hint) == ("policy_unenforceable", "give the target a price, or count tokens")
+    assert error.place is not None
+    assert error.place.path == "targets[0]"
+    assert counted == ["spending/calls:requests:tenant:3600s"] * 2

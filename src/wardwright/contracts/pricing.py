@@ -29,17 +29,17 @@ class Unpriced(msgspec.Struct, frozen=True, order=True):
     index: int
     """Among the contract's targets."""
     target: str
+    policy: str
     budget: str
-    """`policy/name`."""
+    """One of the policy."""
 
     @property
     def path(self) -> str:
         return f"targets[{self.index}]"
 
     def refusal(self, place: Place | None) -> WardwrightError:
-        message = (
-            f"the budget `{self.budget}` counts what calls cost, and `{self.target}` of `{self.contract}` has no price"
-        )
+        target = f"`{self.target}` of `{self.contract}`"
+        message = f"the budget `{self.policy}/{self.budget}` counts what calls cost, and {target} has no price"
         return WardwrightError("policy_unenforceable", message, place=place, hint=HINT)
 
 
@@ -64,7 +64,7 @@ def _without(
 ) -> Iterator[Unpriced]:
     """The targets without a price in these models, by each budget of these policies that must know one."""
     budgets = [
-        f"{name}/{budget.name}"
+        (name, budget.name)
         for name in names
         if name in policies
         for budget in policies[name].budgets
@@ -76,4 +76,4 @@ def _without(
         used = {leaf.target for leaf in leaves(models[one].route) if isinstance(leaf, TargetRef)}
         for index, target in enumerate(models[one].targets):
             if target.price is None and target.name in used:
-                yield from (Unpriced(one, index, target.name, budget) for budget in budgets)
+                yield from (Unpriced(one, index, target.name, *budget) for budget in budgets)

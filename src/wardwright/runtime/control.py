@@ -24,8 +24,6 @@ from wardwright.contracts.digest import (
     canonical,
     closure,
     digest,
-    governing,
-    reach,
     restored,
 )
 from wardwright.contracts.model import Canary, ModelContract, goes_by_learning
@@ -132,8 +130,8 @@ class Control:
         library = await self._with_providers(library)
         errors = list(library.errors)
         proposed = {name: one.value for name, one in library.models.items()}
-        policies, refused = self._policies.take(library, self._named(proposed))
-        errors.extend(refused)
+        policies, refused = self._policies.take(library, self._active_models(self.activations) | proposed)
+        errors.extend(_untold(refused, errors))
         found: list[tuple[str, Contract]] = [
             *((one.file, one.value) for one in library.providers.values()),
             *((one.file, one.value) for one in policies),
@@ -149,7 +147,7 @@ class Control:
             ),
             by,
         )
-        errors.extend(await self._brought_up())
+        errors.extend(_untold(await self._brought_up(), errors))
         self.state = State(at=self._clock.now_us(), errors=tuple(errors), warnings=library.warnings)
         return self.state
 
@@ -322,11 +320,6 @@ class Control:
             if history.active is not None
         }
 
-    def _named(self, proposed: Mapping[str, ModelContract]) -> set[tuple[str, ...]]:
-        """The sets of policies that models put together, as they serve or are proposed."""
-        models = self._active_models(self.activations) | dict(proposed)
-        return {governing(reach(name, models), models) for name in models}
-
     def _providers(self) -> dict[str, Provider]:
         return {name: upstream.provider for name, upstream in self._upstreams.by_name.items()}
 
@@ -389,6 +382,12 @@ class Control:
             upstreams=self._upstreams.by_name,
             load_tokenizer=self._load_tokenizer,
         )
+
+
+def _untold(found: Iterable[WardwrightError], told: Iterable[WardwrightError]) -> list[WardwrightError]:
+    """Those that were not told by whoever looked before, and knew the place better."""
+    known = {(one.code, one.message) for one in told}
+    return [one for one in found if (one.code, one.message) not in known]
 
 
 def _cannot_run(name: str, error: WardwrightError, provider: Located[Provider] | None) -> WardwrightError:

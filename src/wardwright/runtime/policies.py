@@ -1,19 +1,21 @@
 """The policies that serve: the last good version of each, compiled as models put them together.
 
-Rule 1: a policy that cannot be compiled, alone or beside those it governs with, is refused whole; its last good version
-goes on. A model whose policies cannot be had does not serve.
+Rule 1: a policy that cannot be compiled, alone or beside those it governs with, or whose budgets cannot be kept, is
+refused whole; its last good version goes on. A model whose policies cannot be had does not serve.
 Rule 2: what was compiled once is compiled: models that name the same policies share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from wardwright.calls.governance import Governance, govern
 from wardwright.contracts.decode import Located
-from wardwright.contracts.digest import digest, restored
+from wardwright.contracts.digest import digest, governing, reach, restored
+from wardwright.contracts.model import ModelContract
 from wardwright.contracts.policy import Machine, PolicyContract, State
+from wardwright.contracts.pricing import unpriced
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.sink_names import unknown_sinks
 from wardwright.journal.store import Blobs
@@ -60,11 +62,11 @@ class Policies:
                 self._located[name] = Located(value, f"the stored policy `{name}`")
 
     def take(
-        self, library: Library, together: Iterable[tuple[str, ...]]
+        self, library: Library, models: Mapping[str, ModelContract]
     ) -> tuple[tuple[Located[PolicyContract], ...], tuple[WardwrightError, ...]]:
         """Serve the policies of the files from now on; returns those that may, and why the others may not.
 
-        `together` are the sets that models name.
+        `models` are those that serve, and that are to.
         """
         errors: list[WardwrightError] = []
         good = dict(self._located)
@@ -74,7 +76,7 @@ class Policies:
                 errors += refused
             else:
                 good[name] = one
-        for names in sorted(together):
+        for names in sorted({governing(reach(name, models), models) for name in models}):
             fresh = [name for name in names if name in changed and good.get(name) is changed[name]]
             found = tuple(good[name] for name in names if name in good)
             if fresh and len(found) > 1 and (refused := self._refusals(found)):
@@ -85,6 +87,11 @@ class Policies:
                         good[name] = self._located[name]
         unchanged = {name: one for name, one in library.policies.items() if name not in changed}
         passed = {name: one for name, one in changed.items() if good.get(name) is one}
+        together = {name: one.value for name, one in good.items()}
+        for unkept in sorted({one for name in models for one in unpriced(name, models, together)}):
+            dropped = passed.pop(unkept.policy, None)
+            if dropped is not None:
+                errors.append(unkept.refusal(dropped.place("budgets")))
         for name, one in {**unchanged, **passed}.items():
             self._located[name] = one  # the same value, or one that was judged: with the places of its file
         return tuple(one for _, one in sorted({**unchanged, **passed}.items())), tuple(errors)
