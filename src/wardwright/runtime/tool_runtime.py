@@ -31,7 +31,7 @@ from wardwright.harness.core.shelf import Shelf, shelf
 from wardwright.harness.run import Installation
 from wardwright.harness.sandbox.hands import hands
 from wardwright.harness.sandbox.posture import posture
-from wardwright.harness.sandbox.snapshot import FileKeep
+from wardwright.harness.sandbox.snapshot import KEPT_ALL_BYTES_MAX, FileKeep
 from wardwright.harness.tools.built_in import BUILT_IN
 from wardwright.harness.workshop import Workshop
 from wardwright.journal.entry import Entry
@@ -290,6 +290,8 @@ class ToolRuntime:
         if keep is None:
             folder = self.state / KEPT_DIRECTORY / tenant_name(tenant)
             keep = self._keeps[tenant] = FileKeep(folder, self._tenant_keys.key(tenant))
+            if count := keep.trim(KEPT_ALL_BYTES_MAX):
+                log.info("dropped %d contents of files that were kept longest ago", count)
         return keep
 
     async def _durably(self, entry: Entry) -> None:

@@ -29,6 +29,8 @@ from wardwright.kernel.errors import Place, WardwrightError
 
 KEPT_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of one file. A larger one has no snapshot, and a call that needs one does not run."""
+KEPT_ALL_BYTES_MAX: Final = 1024 * 1024 * 1024
+"""Of all contents of one tenant; those that were kept longest ago go first."""
 KEY_BYTES_MIN: Final = 16
 
 _NAME: Final = re.compile(r"hmac-sha256:([0-9a-f]{64})")
@@ -124,6 +126,26 @@ class FileKeep:
 
     def drop(self, digest: str) -> None:
         self._path(digest).unlink(missing_ok=True)
+
+    def trim(self, bytes_max: int) -> int:
+        """Drop the contents that were kept longest ago until no more than this is left; how many went. What a call
+        changed and is dropped here cannot be put back any more."""
+        found: list[tuple[float, int, Path]] = []
+        for path in self._folder.iterdir():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((status.st_mtime, status.st_size, path))
+        held = sum(size for _, size, _ in found)
+        dropped = 0
+        for _, size, path in sorted(found):
+            if held <= bytes_max:
+                break
+            path.unlink(missing_ok=True)
+            held -= size
+            dropped += 1
+        return dropped
 
     def _path(self, digest: str) -> Path:
         found = _NAME.fullmatch(digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -152,3 +153,13 @@ def test_kept_contents_are_for_the_owner_alone(keep: FileKeep, tmp_path: Path) -
     (kept,) = (tmp_path / "kept").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_kept_longest_ago_goes_first_when_there_is_too_much(tmp_path: Path, keep: FileKeep) -> None:
+    names = [keep.put(bytes([number]) * 100) for number in range(4)]
+    for number, name in enumerate(names):
+        os.utime(tmp_path / "kept" / name.removeprefix("hmac-sha256:"), (number, number))
+
+    assert keep.trim(400) == 0
+    assert keep.trim(250) == 2
+    assert [keep.get(name) is not None for name in names] == [False, False, True, True]
