@@ -2,7 +2,8 @@
 
 Rule 1: data goes to stdout and talk to stderr; with `--json` stdout holds one document, also when the command fails.
 Rule 2: a command ends with a code of `Exit`, whatever happens in it.
-Rule 3: a command that changes state goes through the gateway that runs, else it takes the writer's lock itself.
+Rule 3: what was typed is the root context's `obj`, for commands that say what to type next.
+Rule 4: a command that changes state goes through the gateway that runs, else it takes the writer's lock itself.
 """
 
 from __future__ import annotations
@@ -54,6 +55,35 @@ _POLICY: Final = LazyGroup(
         ),
         "trace": Command(
             "tracing:trace", "Say why a call went as it did: every rule that was asked, what it compared, what it did."
+        ),
+    },
+)
+_TOOL: Final = LazyGroup(
+    name="tool",
+    help="What can be called besides models, each call governed and recorded.",
+    table={
+        "list": Command(
+            "tools:list_",
+            "List the tools that can be called: what they do to the world and how that is taken back.",
+        ),
+        "show": Command(
+            "tools:show",
+            "Show one tool: what it takes and gives, what it touches, its bounds, what houses owe for it.",
+        ),
+        "call": Command(
+            "tools:call",
+            "Call a tool, as governed as any agent's call: the value on stdout, its receipt and prediction on stderr.",
+        ),
+        "undo": Command("tools:undo", "Put back the files that a call has changed."),
+    },
+)
+_HOUSE: Final = LazyGroup(
+    name="house",
+    help="Names in which tools are called, and what they owe.",
+    table={
+        "list": Command("houses:list_", "List the houses in whose name tools can be called."),
+        "show": Command(
+            "houses:show", "Show one house: what it owes, for which effects and why, its powers and policies."
         ),
     },
 )
@@ -116,6 +146,8 @@ _JOURNAL: Final = LazyGroup(
         "check": Command("checking:check", "Check contract files without serving them."),
         "model": _MODEL,
         "policy": _POLICY,
+        "tool": _TOOL,
+        "house": _HOUSE,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,
@@ -149,7 +181,11 @@ def run(words: list[str]) -> int:
     stdout = sys.stdout
     try:
         ended = root.main(
-            words, prog_name=_program(), standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
+            words,
+            prog_name=_program(),
+            standalone_mode=False,
+            color=False if os.environ.get("NO_COLOR") else None,
+            obj=tuple(words),
         )
         sys.stdout.flush()
         return Exit.OK if ended is None else int(ended)

@@ -91,7 +91,7 @@ def shop_of(paths: Iterable[Path]) -> Shop:
         name: one.value for name, one in read.tools.items() if one.file not in refused
     }
     houses = {one.name: one for one in HOUSES} | {name: one.value for name, one in read.houses.items()}
-    told = (*(error for error in read.errors if error not in wrong), *wrong, *missing)
+    told = read.errors if read.tools else (*read.errors, *missing)  # with tools, both stand among them already
     unknown = [
         WardwrightError("contract_reference", f"no policy is named `{policy}`", place=one.place("policies"))
         for one in read.houses.values()
