@@ -44,6 +44,8 @@ _VOLATILE: Final = (
     (re.compile(r'("(?:head|id|prev)": )"[0-9a-f]{64}"'), r'\1"<id>"'),
     (re.compile(r"(python|event loop|disk): .+"), r"\1: <of this machine>"),
     (re.compile(r'("about": "(?:python|event loop|disk)",\n.*\n.*"says": ).+'), r'\1"<of this machine>",'),
+    (re.compile(r'("(?:arguments|result|reads|writes)": )"[0-9a-f]{16,64}"'), r'\1"<digest>"'),
+    (re.compile(r"^(walls +).+$", re.MULTILINE), r"\1<of this machine>"),
     (re.compile(r"127\.0\.0\.1:\d{4,5}"), "127.0.0.1:<port>"),
     (re.compile(r"--cursor \S+"), "--cursor <cursor>"),
     (re.compile(r"(?<=\S) {2,}"), "  "),

@@ -154,6 +154,18 @@ steps:
   - {tool: service.control, arguments: {unit: app.service, action: restart}}
 """
 
+LOOK: Final = """\
+kind: tool
+name: look
+doc: Read a file and find what kind of thing it is.
+effect: read
+parameters:
+  - {name: path, type: text, required: true}
+steps:
+  - {tool: file.read, arguments: {path: "{path}"}}
+  - {tool: file.search, arguments: {path: "{path}", pattern: "kind: "}}
+"""
+
 SENDING: Final = """\
 kind: policy
 name: sending
@@ -235,6 +247,7 @@ def _with_tools(desk: Path) -> None:
     """Contracts of tools, and arguments for one."""
     (desk / "tools").mkdir()
     (desk / "tools" / "deploy.yaml").write_text(DEPLOY)
+    (desk / "tools" / "look.yaml").write_text(LOOK)
     (desk / "tools" / "sending.yaml").write_text(SENDING)
     (desk / "arguments.json").write_text(f'{{"path": "{desk}/contracts", "pattern": "kind: provider"}}')
 

@@ -121,6 +121,9 @@ _RECEIPT: Final = LazyGroup(
     table={
         "list": Command("receipts:list_", "Find receipts, newest first."),
         "show": Command("receipts:show", "Show one receipt: the route taken, attempts, usage, timings."),
+        "why": Command(
+            "why:why", "Tell why a call went as it did, and what else its run did: calls of models and tools together."
+        ),
         "tail": Command("tailing:tail", "Show receipts as calls end, until interrupted."),
         "replay": Command("replays:replay_", "Make the decisions of receipts again and compare."),
     },
