@@ -355,7 +355,10 @@ def _beside(ended: Ended, out: Output) -> None:
 def _next(approval: str) -> str:
     """What to type once a call waits for a person."""
     root = click.get_current_context().find_root()
-    again = shlex.join([root.info_name or "wardwright", *root.obj, "--approval", approval])
+    words = list(root.obj)
+    if "--approval" in words:
+        del words[(place := words.index("--approval")) : place + 2]
+    again = shlex.join([root.info_name or "wardwright", *words, "--approval", approval])
     return f"`wardwright approval approve {approval}`, then `{again}`"
 
 
