@@ -87,6 +87,22 @@ _HOUSE: Final = LazyGroup(
         ),
     },
 )
+_HARNESS: Final = LazyGroup(
+    name="harness",
+    help="How calls fared, and what is expected of the next.",
+    table={
+        "scorecard": Command(
+            "harness:scorecard",
+            "Tell how calls fared: success, latency, cost, and how good predictions of them were.",
+        ),
+        "predict": Command(
+            "harness:predict", "Tell what would be foretold of a call now, level by level, without making it."
+        ),
+        "patterns": Command(
+            "harness:patterns", "List what was learned from calls, by key, those with the most evidence first."
+        ),
+    },
+)
 _KEY: Final = LazyGroup(
     name="key",
     help="Serving keys: who may call.",
@@ -151,6 +167,7 @@ _JOURNAL: Final = LazyGroup(
         "policy": _POLICY,
         "tool": _TOOL,
         "house": _HOUSE,
+        "harness": _HARNESS,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,

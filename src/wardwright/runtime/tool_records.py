@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,10 @@ from wardwright.harness.core.rows import COLUMNS, Summary, lost_receipt, opened_
 from wardwright.journal.entry import Record
 from wardwright.journal.record import read
 from wardwright.journal.rows import value_of
-from wardwright.journal.store import Reader, Where
+from wardwright.journal.store import ChainKey, Reader, Where
 from wardwright.kernel.errors import WardwrightError
+from wardwright.limits.patterns import Patterns
+from wardwright.runtime.learning import observed
 from wardwright.runtime.tool_runtime import INDEX_FILE
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.reader import SegmentReader
@@ -76,6 +79,26 @@ def receipt_among(records: tuple[Record, ...]) -> ToolReceipt | None:
         if (opened := opened_in(record)) is not None:
             return lost_receipt(opened)
     return None
+
+
+def in_time(reader: Reader) -> Iterator[Record]:
+    """Every record of calls, of models and tools, by the time at which it was written."""
+
+    def of(key: ChainKey) -> Iterator[Record]:
+        return (read(line.text) for line in reader.lines(key) if line.whole)
+
+    chains = (of(key) for key in reader.chains() if key.chain == "calls")
+    return heapq.merge(*chains, key=lambda record: (record.at, record.writer, record.seq))
+
+
+def learned(reader: Reader) -> Patterns:
+    """What all calls taught, from the journal alone: nothing that anybody keeps is touched."""
+    patterns = Patterns()
+    for record in in_time(reader):
+        observation = observed(record)
+        if observation is not None:
+            patterns.learn(observation)
+    return patterns
 
 
 def closed_calls(reader: Reader) -> Iterator[ToolReceipt]:
