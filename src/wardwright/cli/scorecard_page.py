@@ -18,20 +18,20 @@ from wardwright.limits.scoring import Report
 WIDTH: Final = 1040
 ROWS_MAX: Final = 30
 """Names of one table; the page says how many were left out."""
-NAME_CHARS_MAX: Final = 28
+NAME_CHARS_MAX: Final = 24
 
 _ROW: Final = 30
 _LEFT: Final = 24
 _BAR: Final = 210
 _BAR_WIDTH: Final = 200
 _COLUMNS: Final = (
-    ("calls", 545),
-    ("p50", 615),
-    ("p95", 685),
-    ("cost", 765),
-    ("denied", 840),
-    ("Brier", 900),
-    ("unsure", 970),
+    ("calls", 620),
+    ("p50", 690),
+    ("p95", 760),
+    ("cost", 850),
+    ("denied", 910),
+    ("Brier", 965),
+    ("unsure", 1020),
 )
 _PLOT: Final = 240
 
