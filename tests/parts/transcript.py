@@ -9,11 +9,11 @@ A session is a text file:
     hint: …
     --- exit 2
 
-Its first line says over what it runs: `none` (no state directory yet), `stopped` (one that a gateway left), `changed`
-(the same, with one record of it altered), `asked` (one where a request waits for approval and an alert found nobody),
-`governed` (one under the policy `desk.yaml`) or `running`. `NAME=VALUE` before a command is its environment. What
-changes from run to run is replaced by a word in `<…>` before it is compared; runs of blanks count as two, since columns
-are as wide as what stands in them.
+Its first line says over what it runs: `none` (no state directory yet), `tools` (the same, with contracts of tools in
+`tools`), `stopped` (one that a gateway left), `changed` (the same, with one record of it altered), `asked` (one where a
+request waits for approval and an alert found nobody), `governed` (one under the policy `desk.yaml`) or `running`.
+`NAME=VALUE` before a command is its environment. What changes from run to run is replaced by a word in `<…>` before it
+is compared; runs of blanks count as two, since columns are as wide as what stands in them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from wardwright.cli.main import run
 PROMPT: Final = "$ "
 
 _VOLATILE: Final = (
-    (re.compile(r"\b(rcp|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
+    (re.compile(r"\b(rcp|rct|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
     (re.compile(r"\bwwk_[0-9A-Za-z]{44}\b"), "<token>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<instant>"),
     (re.compile(r'("(?:[a-z]+_)?at": )\d{16}'), r'\1"<instant>"'),
@@ -44,6 +44,8 @@ _VOLATILE: Final = (
     (re.compile(r'("(?:head|id|prev)": )"[0-9a-f]{64}"'), r'\1"<id>"'),
     (re.compile(r"(python|event loop|disk): .+"), r"\1: <of this machine>"),
     (re.compile(r'("about": "(?:python|event loop|disk)",\n.*\n.*"says": ).+'), r'\1"<of this machine>",'),
+    (re.compile(r'("(?:arguments|result|reads|writes)": )"[0-9a-f]{16,64}"'), r'\1"<digest>"'),
+    (re.compile(r"^(walls +).+$", re.MULTILINE), r"\1<of this machine>"),
     (re.compile(r"127\.0\.0\.1:\d{4,5}"), "127.0.0.1:<port>"),
     (re.compile(r"--cursor \S+"), "--cursor <cursor>"),
     (re.compile(r"(?<=\S) {2,}"), "  "),
@@ -105,8 +107,9 @@ def _lasting(text: str, secrets: dict[str, str]) -> str:
 
 
 def _step(command: str, noted: dict[str, str]) -> Step:
-    """Run one command in this process. `@rcp`, `@key`, `@apr` and `@alt` in it stand for the last such id shown."""
-    typed = command
+    """Run one command in this process. `@rcp`, `@rct`, `@key`, `@apr` and `@alt` in it stand for the last such id
+    shown, `$PWD` for the current folder."""
+    typed = command.replace("$PWD", str(Path.cwd()))
     for name, value in noted.items():
         typed = typed.replace(f"@{name}", value)
     stdout, stderr = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
@@ -126,7 +129,7 @@ def _step(command: str, noted: dict[str, str]) -> Step:
 
 
 def _noted(text: str) -> dict[str, str]:
-    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "key", "apr", "alt")}
+    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "rct", "key", "apr", "alt")}
     return {kind: match[0] for kind, match in found.items() if match is not None}
 
 

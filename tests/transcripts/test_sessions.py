@@ -141,6 +141,48 @@ async def _asked(folder: Path) -> None:
                 await asyncio.sleep(0.01)
 
 
+DEPLOY: Final = """\
+kind: tool
+name: deploy
+doc: Pull a checkout and restart what runs from it.
+effect: irreversible
+reversal: T3
+parameters:
+  - {name: repo_path, type: text, required: true, doc: The absolute path of the checkout.}
+steps:
+  - {tool: git.status, arguments: {repo_path: "{repo_path}"}, expect: {clean: true}, why: Nothing is mixed.}
+  - {tool: service.control, arguments: {unit: app.service, action: restart}}
+"""
+
+LOOK: Final = """\
+kind: tool
+name: look
+doc: Read a file and find what kind of thing it is.
+effect: read
+parameters:
+  - {name: path, type: text, required: true}
+steps:
+  - {tool: file.read, arguments: {path: "{path}"}}
+  - {tool: file.search, arguments: {path: "{path}", pattern: "kind: "}}
+"""
+
+SENDING: Final = """\
+kind: policy
+name: sending
+rules:
+  - id: a-person-looks
+    phase: tool.before
+    when: {eq: [tool.name, http.send]}
+    then: [{require_approval: {message: This leaves the house., expires_s: 3600}}]
+    why: What is sent cannot be called back.
+  - id: no-keys
+    phase: tool.before
+    when: {contains: [arguments.path, .pem]}
+    then: [block]
+    why: Keys are nobody's reading.
+"""
+
+
 REMOTE: Final = """\
 kind: provider
 name: far
@@ -201,6 +243,15 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def _with_tools(desk: Path) -> None:
+    """Contracts of tools, and arguments for one."""
+    (desk / "tools").mkdir()
+    (desk / "tools" / "deploy.yaml").write_text(DEPLOY)
+    (desk / "tools" / "look.yaml").write_text(LOOK)
+    (desk / "tools" / "sending.yaml").write_text(SENDING)
+    (desk / "arguments.json").write_text(f'{{"path": "{desk}/contracts", "pattern": "kind: provider"}}')
+
+
 def _alter(state: Path) -> None:
     """Let one receipt say that its request was too long for every target, as someone with a text editor might."""
     (segment,) = (state / "journal").rglob("calls/*.jsonl")
@@ -225,7 +276,9 @@ def test_a_session_comes_out_as_written(
     if session.gateway == "governed":
         (desk / "desk.yaml").write_text(governed_past.POLICY)
         (desk / "stricter.yaml").write_text(governed_past.POLICY.replace("4096", "6000").replace("OldC", "C"))
-    if session.gateway != "none":
+    if session.gateway == "tools":
+        _with_tools(desk)
+    elif session.gateway != "none":
         left = {"asked": asked, "governed": governed}.get(session.gateway, past)
         shutil.copytree(left / "state", desk / "state")
     if session.gateway == "changed":
@@ -239,7 +292,7 @@ def test_a_session_comes_out_as_written(
 
 
 def test_there_are_sessions() -> None:
-    kinds = {"none", "stopped", "changed", "asked", "governed", "running"}
+    kinds = {"none", "tools", "stopped", "changed", "asked", "governed", "running"}
     assert {transcript.read(path).gateway for path in SESSIONS} == kinds
 
 

@@ -35,7 +35,7 @@ class ApprovalView(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     """Whose request it is."""
     model: str
-    """The model that it asks for."""
+    """The model, or the tool, that it asks for; `receipt` begins with `rct_` where it is a tool."""
     policy: str
     """The policy of the rule that wants the approval."""
     rule: str

@@ -213,11 +213,12 @@ def _full(id_: str, records: tuple[Record, ...]) -> Full | None:
         receipt=receipt,
         opened=opened,
         events=() if receipt is None else events_of(receipt),
-        records=tuple(_position(record) for record in records),
+        records=tuple(position_of(record) for record in records),
     )
 
 
-def _position(record: Record) -> Position:
+def position_of(record: Record) -> Position:
+    """Where a record stands."""
     return Position(
         kind=record.kind,
         writer=record.writer,

@@ -15,6 +15,7 @@ from wardwright.cli.figures import instant
 from wardwright.cli.options import json_option, state_option, url_option
 from wardwright.cli.output import Output
 from wardwright.journal.approvals import StatusName
+from wardwright.journal.life import TOOL_RECEIPT_PREFIX
 
 _EXITS: Final[dict[StatusName, Exit]] = {
     "pending": Exit.AWAITING_APPROVAL,
@@ -42,9 +43,9 @@ def list_(status: str | None, tenant: str | None, limit: int, state: Path, url: 
     with open_door(state, url) as door:
         found = door.ask("GET", "/api/approvals", ApprovalViews, query=query)
     if not found.data and not out.as_json:
-        out.note("no request is like that" if status or tenant else "no rule has asked for an approval yet")
+        out.note("no request is like that" if status or tenant else "nothing has asked for an approval yet")
         return
-    out.table(found, ("APPROVAL", "STATUS", "TENANT", "MODEL", "RULE", "EXPIRES", "MESSAGE"), map(_row, found.data))
+    out.table(found, ("APPROVAL", "STATUS", "TENANT", "ASKS FOR", "RULE", "EXPIRES", "MESSAGE"), map(_row, found.data))
 
 
 @click.command()
@@ -74,7 +75,11 @@ def approve(approval: str, by: str, state: Path, url: str | None, out: Output) -
     with open_door(state, url, changes=True) as door:
         done = door.ask("POST", f"/api/approvals/{approval}/approve", ApprovalView, body={"by": by})
     out.answer(done, [f"{approval} is approved, until {instant(done.expires_at)}"])
-    if not out.as_json:
+    if out.as_json:
+        return
+    if _is_tool(done):
+        out.note(f"the same call runs once with `--approval {approval}`, from Python with `approval=`")
+    else:
         out.note(f"the same request runs once with the header `X-Wardwright-Approval-Id: {approval}`")
 
 
@@ -92,12 +97,17 @@ def deny(approval: str, by: str, why: str, state: Path, url: str | None, out: Ou
     out.answer(done, [f"{approval} is denied"])
 
 
+def _is_tool(approval: ApprovalView) -> bool:
+    """Whether a tool is asked for; else it is a model."""
+    return approval.receipt.startswith(f"{TOOL_RECEIPT_PREFIX}_")
+
+
 def _row(approval: ApprovalView) -> tuple[str, ...]:
     return (
         approval.id,
         approval.status,
         approval.tenant,
-        approval.model,
+        f"tool {approval.model}" if _is_tool(approval) else approval.model,
         f"{approval.policy}/{approval.rule}",
         instant(approval.expires_at),
         approval.message,
@@ -109,7 +119,8 @@ def _lines(approval: ApprovalView) -> Iterator[str]:
     yield f"rule      {approval.policy}/{approval.rule}"
     if approval.message:
         yield f"message   {approval.message}"
-    yield f"request   {approval.model}, tenant {approval.tenant}, receipt {approval.receipt}"
+    kind = "tool" if _is_tool(approval) else "model"
+    yield f"asks for  {kind} {approval.model}, tenant {approval.tenant}, receipt {approval.receipt}"
     yield f"asked     {instant(approval.asked_at)}, expires {instant(approval.expires_at)}"
     if approval.decided_by is not None:
         why = f": {approval.why}" if approval.why else ""

@@ -2,7 +2,8 @@
 
 Rule 1: data goes to stdout and talk to stderr; with `--json` stdout holds one document, also when the command fails.
 Rule 2: a command ends with a code of `Exit`, whatever happens in it.
-Rule 3: a command that changes state goes through the gateway that runs, else it takes the writer's lock itself.
+Rule 3: what was typed is the root context's `obj`, for commands that say what to type next.
+Rule 4: a command that changes state goes through the gateway that runs, else it takes the writer's lock itself.
 """
 
 from __future__ import annotations
@@ -57,6 +58,51 @@ _POLICY: Final = LazyGroup(
         ),
     },
 )
+_TOOL: Final = LazyGroup(
+    name="tool",
+    help="What can be called besides models, each call governed and recorded.",
+    table={
+        "list": Command(
+            "tools:list_",
+            "List the tools that can be called: what they do to the world and how that is taken back.",
+        ),
+        "show": Command(
+            "tools:show",
+            "Show one tool: what it takes and gives, what it touches, its bounds, what houses owe for it.",
+        ),
+        "call": Command(
+            "tools:call",
+            "Call a tool, as governed as any agent's call: the value on stdout, its receipt and prediction on stderr.",
+        ),
+        "undo": Command("tools:undo", "Put back the files that a call has changed."),
+    },
+)
+_HOUSE: Final = LazyGroup(
+    name="house",
+    help="Names in which tools are called, and what they owe.",
+    table={
+        "list": Command("houses:list_", "List the houses in whose name tools can be called."),
+        "show": Command(
+            "houses:show", "Show one house: what it owes, for which effects and why, its powers and policies."
+        ),
+    },
+)
+_HARNESS: Final = LazyGroup(
+    name="harness",
+    help="How calls fared, and what is expected of the next.",
+    table={
+        "scorecard": Command(
+            "harness:scorecard",
+            "Tell how calls fared: success, latency, cost, and how good predictions of them were.",
+        ),
+        "predict": Command(
+            "harness:predict", "Tell what would be foretold of a call now, level by level, without making it."
+        ),
+        "patterns": Command(
+            "harness:patterns", "List what was learned from calls, by key, those with the most evidence first."
+        ),
+    },
+)
 _KEY: Final = LazyGroup(
     name="key",
     help="Serving keys: who may call.",
@@ -91,6 +137,9 @@ _RECEIPT: Final = LazyGroup(
     table={
         "list": Command("receipts:list_", "Find receipts, newest first."),
         "show": Command("receipts:show", "Show one receipt: the route taken, attempts, usage, timings."),
+        "why": Command(
+            "why:why", "Tell why a call went as it did, and what else its run did: calls of models and tools together."
+        ),
         "tail": Command("tailing:tail", "Show receipts as calls end, until interrupted."),
         "replay": Command("replays:replay_", "Make the decisions of receipts again and compare."),
     },
@@ -116,6 +165,9 @@ _JOURNAL: Final = LazyGroup(
         "check": Command("checking:check", "Check contract files without serving them."),
         "model": _MODEL,
         "policy": _POLICY,
+        "tool": _TOOL,
+        "house": _HOUSE,
+        "harness": _HARNESS,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,
@@ -149,7 +201,11 @@ def run(words: list[str], command: click.Command = root) -> int:
     stdout = sys.stdout
     try:
         ended = command.main(
-            words, prog_name=_program(), standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
+            words,
+            prog_name=_program(),
+            standalone_mode=False,
+            color=False if os.environ.get("NO_COLOR") else None,
+            obj=tuple(words),
         )
         sys.stdout.flush()
         return Exit.OK if ended is None else int(ended)

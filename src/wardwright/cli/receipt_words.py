@@ -64,8 +64,8 @@ def lines(full: Full) -> Iterable[str]:
     receipt = full.receipt
     yield _outcome(receipt)
     yield ""
-    yield from _asked(receipt)
-    yield from _route(receipt)
+    yield from asked(receipt)
+    yield from route(receipt)
     if receipt.attempts:
         yield ""
         yield from waterfall(receipt)
@@ -97,7 +97,7 @@ def _unfinished(full: Full) -> Iterable[str]:
     yield f"{full.id} {words[full.state]}"
     if full.opened is not None:
         opened = full.opened
-        yield f"called    {instant(opened.started_at)} by {_caller(opened.caller)}"
+        yield f"called    {instant(opened.started_at)} by {caller_of(opened.caller)}"
         yield f"model     {opened.name} ({short(opened.contract)})"
         yield f"target    {opened.target}: {opened.provider}/{opened.model}"
 
@@ -115,9 +115,10 @@ def _outcome(receipt: Receipt) -> str:
     return f"{said} in {duration(receipt.timings.total_us)}"
 
 
-def _asked(receipt: Receipt) -> Iterable[str]:
+def asked(receipt: Receipt) -> Iterable[str]:
+    """What was asked, of which contract."""
     request, contract = receipt.request, receipt.contract
-    yield f"called    {instant(receipt.started_at)} by {_caller(receipt.caller)}"
+    yield f"called    {instant(receipt.started_at)} by {caller_of(receipt.caller)}"
     what = [
         "streamed" if request.stream else "whole",
         counted(request.messages, "message"),
@@ -137,7 +138,8 @@ def _asked(receipt: Receipt) -> Iterable[str]:
         yield f"retry of  {receipt.retry_of}"
 
 
-def _route(receipt: Receipt) -> Iterable[str]:
+def route(receipt: Receipt) -> Iterable[str]:
+    """The targets in their order, and those that were skipped."""
     plan, facts = receipt.plan, receipt.facts
     if plan is None or facts is None:
         return
@@ -214,7 +216,8 @@ def _usage(usage: Usage) -> str:
     return ", ".join(f"{count} {name}" for name, count in classes.items() if count) or "no tokens"
 
 
-def _caller(caller: Caller) -> str:
+def caller_of(caller: Caller) -> str:
+    """Who called, and who says so."""
     said = [f"tenant {caller.tenant.value}"]
     for name in ("application", "agent", "user", "house", "session", "run"):
         claim: Sourced | None = getattr(caller, name)

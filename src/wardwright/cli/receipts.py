@@ -11,7 +11,7 @@ import msgspec
 from wardwright.api.bodies import Bodies
 from wardwright.api.outcomes import BY, GROUPS, Outcomes
 from wardwright.api.receipts import LIMIT_MAX, PARAMETERS, Full, Receipts
-from wardwright.cli import receipt_words
+from wardwright.cli import receipt_words, tool_receipts
 from wardwright.cli.door import open_door
 from wardwright.cli.figures import instant_of
 from wardwright.cli.options import json_option, state_option, url_option
@@ -31,6 +31,7 @@ class FullWithBodies(Full, frozen=True, kw_only=True):
 
 
 @click.command("list")
+@click.option("--tools", is_flag=True, help="Calls of tools, not of models.")
 @click.option("--model", help="The name of a contract.")
 @click.option("--status", help="completed, refused, blocked, failed, client_left or lost.")
 @click.option("--tenant", help="Whose calls.")
@@ -51,6 +52,7 @@ class FullWithBodies(Full, frozen=True, kw_only=True):
 @url_option
 @json_option
 def list_(
+    tools: bool,
     model: str | None,
     status: str | None,
     tenant: str | None,
@@ -69,10 +71,13 @@ def list_(
 ) -> None:
     """Find receipts, newest first.
 
-    With `--group-by`: how many there are of each kind and what became of them, the largest group first.
+    With `--group-by`: how many there are of each kind and what became of them, the largest group first. With `--tools`:
+    calls of tools, from the state directory, where `--where` takes any member of their rows, such as `tool=git.status`.
     """
     if group_by is not None:
         _require_groups(group_by, cursor)
+    if tools:
+        _require_of_tools(model=model, rule=rule, group_by=group_by, url=url)
     now_us = SystemClock().now_us()
     asked: dict[str, str | None] = {
         "model": model,
@@ -85,7 +90,12 @@ def list_(
         "started_at_max": None if until is None else str(instant_of(until, now_us)),
         "cursor": cursor,
     }
-    query = dict(map(_filter, where)) | {name: value for name, value in asked.items() if value is not None}
+    said = {name: value for name, value in asked.items() if value is not None}
+    if tools:
+        said.pop("cursor", None)
+        tool_receipts.listed(dict(map(_pair, where)) | said, limit=limit, cursor=cursor, state=state, out=out)
+        return
+    query = dict(map(_filter, where)) | said
     query["limit"] = str(limit)
     with open_door(state, url) as door:
         if group_by is not None:
@@ -112,8 +122,12 @@ def list_(
 def show(receipt: str, bodies: bool, state: Path, url: str | None, out: Output) -> None:
     """Show one receipt: the route taken, attempts, usage, timings.
 
-    With `--json`: the receipt as it is recorded, and where its records stand in the journal.
+    With `--json`: the receipt as it is recorded, and where its records stand in the journal. One of a tool (`rct_…`) is
+    read from the state directory.
     """
+    if tool_receipts.is_tool(receipt):
+        tool_receipts.shown(receipt, state, out)
+        return
     with open_door(state, url) as door:
         full = door.ask("GET", f"/v1/receipts/{receipt}", Full)
         kept = door.ask("GET", f"/v1/receipts/{receipt}/bodies", Bodies) if bodies else None
@@ -147,12 +161,28 @@ def _show_groups(outcomes: Outcomes, out: Output) -> None:
             out.note(_BEHIND)
 
 
-def _filter(text: str) -> tuple[str, str]:
+def _require_of_tools(**given: str | None) -> None:
+    """Raises `usage` for an option that means nothing to calls of tools."""
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise WardwrightError(
+                "usage", f"`{option}` says nothing of tools", hint=f"leave `{option}` or `--tools` out"
+            )
+
+
+def _pair(text: str) -> tuple[str, str]:
     """One `NAME=VALUE`. Raises `usage`."""
     name, sign, value = text.partition("=")
-    known = [parameter.name for parameter in PARAMETERS]
     if not sign or not value:
         raise WardwrightError("usage", f"`{text}` is no filter", hint="write it as `provider=openai`")
+    return name, value
+
+
+def _filter(text: str) -> tuple[str, str]:
+    """One filter of `GET /v1/receipts`. Raises `usage`."""
+    name, value = _pair(text)
+    known = [parameter.name for parameter in PARAMETERS]
     if name not in known:
         raise WardwrightError("usage", f"receipts cannot be found by `{name}`", hint=did_you_mean(name, known))
     return name, value

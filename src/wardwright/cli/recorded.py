@@ -11,8 +11,10 @@ from typing import Self
 
 import msgspec
 
-from wardwright.calls.receipt import CLOSED, Receipt
+from wardwright.calls.receipt import CLOSED, Receipt, Summary
 from wardwright.journal.captures import Capture
+from wardwright.journal.rows import value_of
+from wardwright.journal.store import Where
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.offline import StoredJournal, require_state
 
@@ -40,6 +42,13 @@ class Recorded:
         if records:
             raise WardwrightError("receipt_not_found", f"`{id_}` was never closed: there is no receipt to read")
         raise WardwrightError("receipt_not_found", f"no receipt `{id_}`", hint="`wardwright receipt list` shows them")
+
+    def summaries(
+        self, where: tuple[Where, ...], *, limit: int, cursor: str | None = None
+    ) -> tuple[tuple[Summary, ...], str | None]:
+        """Some calls, newest first, and the cursor of the next ones."""
+        page = self._journal.index.query(where, limit=limit, cursor=cursor)
+        return tuple(value_of(row, Summary) for row in page.rows), page.next
 
     def load(self, digest: str) -> bytes | None:
         """A stored contract or closure."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,13 @@ from wardwright.cli.options import json_option, state_option
 from wardwright.cli.output import Output
 from wardwright.cli.planning import plan_lines
 from wardwright.cli.recorded import Recorded
+from wardwright.harness.core.receipt import PREFIX as TOOL_PREFIX
+from wardwright.harness.core.replayed import replay as replay_tool
 from wardwright.journal.record import read
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.replay import Replay, Verdict, replay
 from wardwright.runtime.offline import StoredJournal, require_state
+from wardwright.runtime.tool_records import ToolRecords, closed_calls
 
 DIFFERENCES_MAX: Final = 200
 """Replays told one by one; the rest is counted."""
@@ -51,7 +55,11 @@ def replay_(receipt: str | None, every: bool, state: Path, out: Output) -> Exit:
         require_state(state)
         return _replay_all(StoredJournal(state), out)
     with Recorded(state) as recorded:
-        found = replay(recorded.receipt(receipt), recorded.load)
+        if receipt.startswith(f"{TOOL_PREFIX}_"):
+            with ToolRecords(state) as tools:
+                found = replay_tool(tools.receipt(receipt), recorded.load)
+        else:
+            found = replay(recorded.receipt(receipt), recorded.load)
     out.answer(found, lambda: lines(found))
     return _exit({found.verdict: 1})
 
@@ -59,8 +67,9 @@ def replay_(receipt: str | None, every: bool, state: Path, out: Output) -> Exit:
 def _replay_all(journal: StoredJournal, out: Output) -> Exit:
     counts: Counter[Verdict] = Counter()
     told: list[Replay] = []
-    for receipt in _receipts(journal):
-        found = replay(receipt, journal.contracts.get)
+    load = journal.contracts.get
+    models = (replay(receipt, load) for receipt in _receipts(journal))
+    for found in chain(models, (replay_tool(receipt, load) for receipt in closed_calls(journal.reader))):
         counts[found.verdict] += 1
         if found.verdict in ("different", "unknown") and len(told) < DIFFERENCES_MAX:
             told.append(found)

@@ -8,7 +8,9 @@ Rule 2: it ends at its `expires_at`, whether it was decided or not. What is over
 Rule 3: it is used once. Whoever uses it writes that down first and runs the request afterwards: after a crash between
 the two it is spent, and the request did not run. At most once, never twice.
 Rule 4: to another tenant it does not exist.
-Rule 5: a decision returns the fact to write, and raises where it is refused. Whoever asked writes it, and folds it in.
+Rule 5: facts of several writers come in an order that need not be that in which they were written: what is said of an
+approval before it is asked for waits for that.
+Rule 6: a decision returns the fact to write, and raises where it is refused. Whoever asked writes it, and folds it in.
 
 Instants are µs since the epoch.
 """
@@ -27,6 +29,8 @@ PENDING_MAX: Final = 1_000
 """Requests of one tenant that may wait for a person."""
 SETTLED_KEPT_MAX: Final = 10_000
 """Approvals that are over and still known by their id; older ones stay in the journal and are as unknown ones here."""
+EARLY_MAX: Final = 10_000
+"""Facts that wait for the request that they are about; the oldest go first."""
 ID_CHARS_MAX: Final = 64
 """A longer id is nobody's, and not repeated in messages."""
 WORDS_CHARS_MAX: Final = 1_000
@@ -179,6 +183,8 @@ class Approvals:
     def __init__(self) -> None:
         self._by_id: dict[str, Approval] = {}
         """In the order in which they were asked for."""
+        self._early: dict[tuple[int, Fact], None] = {}
+        """What was said of approvals that nobody asked for yet, with its instant, as it came."""
         self._holding: dict[Same, str] = {}
         """Those that have not ended, by what they are for."""
         self._over: dict[str, None] = {}
@@ -192,9 +198,17 @@ class Approvals:
             self._by_id[fact.id] = Approval(asked=fact, asked_at=at)
             self._holding[_same(fact)] = fact.id
             self._waiting[fact.tenant] = self._waiting.get(fact.tenant, 0) + 1
+            for early in sorted((one for one in self._early if one[1].id == fact.id), key=lambda one: one[0]):
+                del self._early[early]
+                self.fold(early[1], early[0])
             return
         known = self._by_id.get(fact.id)
-        if known is None or known.ended is not None or (isinstance(fact, Approved) and known.decided is not None):
+        if known is None:
+            self._early[at, fact] = None
+            if len(self._early) > EARLY_MAX:
+                del self._early[next(iter(self._early))]
+            return
+        if known.ended is not None or (isinstance(fact, Approved) and known.decided is not None):
             return
         if known.decided is None:
             self._waiting[known.asked.tenant] -= 1
@@ -298,7 +312,7 @@ def redeem(
         raise WardwrightError(
             "approval_mismatch",
             f"`{id_}` approves another request",
-            hint="send the very request that was refused, or leave the header out to ask anew",
+            hint="send the very request that was refused, or leave the approval out to ask anew",
         )
     refusal = _REFUSALS[approval.status(now)]
     if refusal is not None:
@@ -338,13 +352,13 @@ def spent(approval: Approval) -> WardwrightError:
     return WardwrightError(
         "approval_spent",
         f"`{approval.id}` was used already",
-        hint="an approval is for one run; the same request without the header asks anew",
+        hint="an approval is for one run; the same request without it asks anew",
     )
 
 
 def _expired(approval: Approval) -> WardwrightError:
     return WardwrightError(
-        "approval_expired", f"`{approval.id}` has expired", hint="the same request without the header asks anew"
+        "approval_expired", f"`{approval.id}` has expired", hint="the same request without it asks anew"
     )
 
 

@@ -169,6 +169,10 @@ class Patterns:
             success_ppm=success_ppm,
         )
 
+    def known(self) -> tuple[Key, ...]:
+        """Every key that is kept, sorted."""
+        return tuple(sorted(key for nodes in self._tenants.values() for key in nodes))
+
     # Storing
 
     def rows(self) -> tuple[Row, ...]:

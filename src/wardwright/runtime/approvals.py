@@ -48,8 +48,8 @@ class ApprovalDesk:
         luck: Luck,
         writer: Writer,
     ) -> None:
-        """Of several workers: `claim` says whether this one is the first that uses an approval, `look` restores what
-        the others wrote. None: this process serves alone."""
+        """`claim` says whether this process is the first that uses an approval, `look` restores what others wrote.
+        None: there are no others."""
         self._approvals = Approvals()
         self._claim = claim
         self._clock = clock

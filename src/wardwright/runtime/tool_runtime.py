@@ -19,6 +19,7 @@ import msgspec
 
 from wardwright.calls.remembered import events_of
 from wardwright.contracts.decode import Located
+from wardwright.contracts.digest import canonical
 from wardwright.contracts.house import HouseContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.tool import ToolContract
@@ -49,6 +50,7 @@ from wardwright.runtime.history import SAVE_S, HistoryKeeper
 from wardwright.runtime.learning import PatternKeeper
 from wardwright.runtime.past import ToolPast
 from wardwright.runtime.settings import Settings
+from wardwright.storage.blobs import contract_blobs
 from wardwright.storage.files import create
 from wardwright.storage.forget import forgotten_tenants
 from wardwright.storage.index import SqliteIndex
@@ -91,7 +93,7 @@ def shop_of(paths: Iterable[Path]) -> Shop:
         name: one.value for name, one in read.tools.items() if one.file not in refused
     }
     houses = {one.name: one for one in HOUSES} | {name: one.value for name, one in read.houses.items()}
-    told = (*(error for error in read.errors if error not in wrong), *wrong, *missing)
+    told = read.errors if read.tools else (*read.errors, *missing)  # with tools, both stand among them already
     unknown = [
         WardwrightError("contract_reference", f"no policy is named `{policy}`", place=one.place("policies"))
         for one in read.houses.values()
@@ -147,6 +149,7 @@ class ToolRuntime:
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         for house in ("", *self.shop.houses):
             self._rules[house] = rules_of(self._policies_of(house))
+        await asyncio.to_thread(self._store_policies)
         async with contextlib.AsyncExitStack() as undo:
             slot = await asyncio.to_thread(self._take_writer, loop)
             undo.push_async_callback(asyncio.to_thread, self.writer.close)
@@ -247,6 +250,13 @@ class ToolRuntime:
             for name, one in sorted(self.shop.policies.items())
             if name in mine or (name not in owned and any(rule.phase.startswith("tool.") for rule in one.value.rules))
         ]
+
+    def _store_policies(self) -> None:
+        """Keep the policies whose rules are asked, so that the decisions of receipts can be made again."""
+        blobs = contract_blobs(self.state)
+        asked = {name for rules in self._rules.values() if rules is not None for name, _ in rules.names}
+        for name in sorted(asked):
+            blobs.put(canonical(self.shop.policies[name].value))
 
     def _take_writer(self, loop: asyncio.AbstractEventLoop) -> str:
         """Open the writer of the first slot that is free; the slot's name."""

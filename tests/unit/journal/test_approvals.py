@@ -220,6 +220,21 @@ def test_a_fact_is_written_in_canonical_form_and_read_back(fact: Fact) -> None:
     assert msgspec.json.decode(encoded, type=KINDS[kind_of(fact)]) == fact
 
 
+@pytest.mark.parametrize("status", STANDS)
+def test_what_another_writer_said_before_the_request_is_heard_of_waits_for_it(status: StatusName) -> None:
+    facts = list(enumerate((asked(), *STANDS[status]), start=1))
+    book = folded([*reversed(facts[1:]), facts[0]])
+    assert book.find("apr_1").status(10) == status
+    assert book.waiting("acme") == (1 if status == "pending" else 0)
+
+
+def test_facts_that_wait_for_their_request_are_bounded() -> None:
+    book = folded((at, Approved(by="ada", id=f"apr_{at}")) for at in range(approvals.EARLY_MAX + 1))
+    for id_ in ("apr_0", "apr_1"):
+        book.fold(asked(id_), 0)
+    assert [book.find(id_).status(10) for id_ in ("apr_0", "apr_1")] == ["pending", "approved"]
+
+
 @given(st.lists(st.sampled_from([APPROVED, DENIED, REDEEMED, EXPIRED]), max_size=8))
 def test_whatever_order_facts_race_in_a_run_follows_an_approval_and_an_end_is_final(facts: list[Fact]) -> None:
     book = standing()
