@@ -141,7 +141,8 @@ def _check(check: CheckName, owing: Owing) -> Obligation:
             taken = {one.receipt for one in owing.cited}
             foreign = [one for one in owing.written_by if one.house != owing.house and one.receipt not in taken]
             if foreign:
-                why = f"the house `{foreign[0].house}` wrote this last: take it over by naming `{foreign[0].receipt}`"
+                who = f"the house `{foreign[0].house}`" if foreign[0].house else "a call in no house"
+                why = f"{who} wrote this last: take it over by naming `{foreign[0].receipt}`"
                 return Obligation(check=check, met=False, why=why)
             return Obligation(check=check, met=True, evidence=_sorted(one.receipt for one in owing.written_by))
         case _:
