@@ -63,7 +63,7 @@ class ToolPast:
         for one in await self._found(tenant, paths, "writes", (Where("status", "eq", "completed"),)):
             for path in one.writes:
                 last = found.get(path)
-                if path in paths and one.completed and (last is None or last.started_at < one.started_at):
+                if path in paths and one.completed and (last is None or last.order < one.order):
                     found[path] = one
         return tuple({one.receipt: one for one in found.values()}.values())
 

@@ -81,7 +81,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Their keyed digest."""
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    started_at: int = 0
+    order: int = 0
+    """When it ended, among all calls: µs since the epoch, and rising where several of one writer end at once."""
 
 
 class Owing(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +166,7 @@ def hint_of(check: CheckName) -> str:
 
 def red_green(cited: Sequence[Shown]) -> tuple[str, str] | None:
     """A test that failed and later passed with the same arguments, by the receipts of both."""
-    in_time = sorted(cited, key=lambda one: (one.started_at, one.receipt))
+    in_time = sorted(cited, key=lambda one: (one.order, one.receipt))
     red: dict[tuple[str, str], str] = {}
     for one in in_time:
         key = (one.tool, one.arguments)

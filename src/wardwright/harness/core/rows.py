@@ -138,7 +138,7 @@ def shown(receipt: tr.ToolReceipt) -> Shown:
         house=receipt.house,
         reads=() if scope is None else scope.read,
         receipt=receipt.receipt,
-        started_at=receipt.started_at,
+        order=receipt.order or receipt.started_at,
         tool=receipt.tool.name,
         writes=() if scope is None else scope.write,
     )
