@@ -20,7 +20,7 @@ from wardwright.kernel.errors import WardwrightError
 MARK = "s3cr3t-"
 """How what must not be told begins: it occurs nowhere else."""
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
 SECRETS = st.builds(lambda text: f"{MARK}{text}", TEXTS)
 
 BEFORE = (
@@ -67,7 +67,11 @@ def rules(draw: st.DrawFn) -> str:
 
 
 calls = st.fixed_dictionaries(
-    {"text": SECRETS | TEXTS, "number": st.integers(-9, 9), "more": st.dictionaries(st.just("key"), SECRETS, max_size=1)}
+    {
+        "text": SECRETS | TEXTS,
+        "number": st.integers(-9, 9),
+        "more": st.dictionaries(st.just("key"), SECRETS, max_size=1),
+    }
 )
 
 

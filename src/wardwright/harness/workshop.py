@@ -408,9 +408,9 @@ class Workshop:
         return await self._instead(run, await self._told(run, status, error))
 
     async def _told(self, run: Run, status: tr.Status, error: WardwrightError | None, result: bytes = b"") -> Ended:
-        """Close the call. Where others are to be judged by what it earned, or the mode acts on record alone, the answer
-        waits until the receipt is durable: what somebody was told, every process can know."""
-        if not (run.remembered or run.demands.refuses_without_journal):
+        """Close the call. Where a person is to decide, others are to be judged by what it earned, or the mode acts on
+        record alone, the answer waits until all is durable: what somebody was told, every process can know."""
+        if not (status == "awaiting_approval" or run.remembered or run.demands.refuses_without_journal):
             return self._closed(run, status, error, result)
         written: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
