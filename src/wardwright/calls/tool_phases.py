@@ -25,6 +25,7 @@ _TOOL: Final = (
     Field("tool.degraded", "boolean", "It stands in for a tool that failed."),
     Field("tool.evidence", "integer", "Receipts that the call cites."),
     Field("tool.plan", "text", "The plan that the call follows."),
+    Field("tool.undoes", "text", "The receipt of the call of this tool that is taken back; unset for any other call."),
     Field("arguments.*", "text", "An argument as text, such as `arguments.path`; lists and numbers as JSON."),
     Field("scope.read", "texts", "Paths that the call may read."),
     Field("scope.write", "texts", "Paths that the call may write."),
@@ -38,7 +39,7 @@ _PREDICTION: Final = (
     Field("prediction.abstained", "boolean", "There is too little to rest on."),
 )
 _RESULT: Final = (
-    Field("result.status", "text", "`completed`, `failed`, `timed_out` or `cancelled`."),
+    Field("result.status", "text", "`completed`, `failed` or `timed_out`."),
     Field("result.error", "text", "The code of the failure."),
     Field("result.cached", "boolean", "It was given before."),
     Field("result.attempts", "integer", "Attempts that were made."),
@@ -47,13 +48,13 @@ _RESULT: Final = (
     Field("result.text", "text", "The result as JSON."),
 )
 
-_SPEAKS: Final[frozenset[ActionName]] = frozenset({"allow", "annotate", "oblige"})
+_SPEAKS: Final[frozenset[ActionName]] = frozenset({"allow", "annotate"})
 
 BEFORE: Final = Phase(
     name="tool.before",
     doc="What a tool is about to be called with.",
     fields=CALLER + _TOOL + _PREDICTION,
-    actions=_SPEAKS | {"block", "require_approval"},
+    actions=_SPEAKS | {"block", "oblige", "require_approval"},
 )
 AFTER: Final = Phase(
     name="tool.after",

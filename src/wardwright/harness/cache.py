@@ -7,7 +7,7 @@ Rule 2: it is bounded in entries and in bytes; the least recently used go first.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -33,11 +33,12 @@ class Answer(msgspec.Struct, frozen=True):
 class Answers:
     """Belongs to one thread."""
 
-    def __init__(self, *, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(self, now: Callable[[], float], *, bytes_max: int = BYTES_MAX) -> None:
+        """`now`: seconds of a clock that never runs backwards."""
         self._kept: TLRUCache[tuple[object, ...], Answer] = TLRUCache(
             bytes_max,
             ttu=lambda _, answer, now: now + answer.ttl_s,
-            timer=time.monotonic,
+            timer=now,
             getsizeof=lambda answer: len(answer.result) + ENTRY_BYTES,
         )
 

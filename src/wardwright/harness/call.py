@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,10 +13,16 @@ from wardwright.harness.core.before import Keep, Snapshot
 from wardwright.harness.core.hands import Hands, Scope
 from wardwright.harness.core.houses import Shown
 from wardwright.harness.core.modes import Mode, Requirement
-from wardwright.journal.approvals import ApprovalDesk
+from wardwright.journal.approvals import Approval, ApprovalDesk
 from wardwright.journal.entry import Entry, Writer
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock, Luck
+
+EVIDENCE_MAX: Final = 64
+"""Receipts that one call may cite."""
+
+CLAIMS_BYTES_MAX: Final = 16 * 1024
+"""Of all that a call says of itself beside its arguments: it stands in its receipt as it is."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +58,20 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error: WardwrightError | None = None
 
 
+class Desk(ApprovalDesk, Protocol):
+    """Where calls wait for a person."""
+
+    def find(self, id_: str, /) -> Approval:
+        """Raises `approval_not_found`."""
+        ...
+
+
 class Past(Protocol):
     """Earlier calls of tools, as obligations look for them."""
+
+    async def receipt(self, id_: str, /) -> tr.ToolReceipt | None:
+        """One that ended, of any tenant."""
+        ...
 
     async def shown(self, tenant: str, receipts: Sequence[str]) -> tuple[Shown, ...]:
         """Those of a tenant that are there."""
@@ -95,11 +113,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What a workshop stands on."""
 
     clock: Clock
-    desk: ApprovalDesk
+    desk: Desk
     durably: Callable[[Entry], Awaitable[None]]
     """Put an entry and wait until it is durable. Raises `journal_write`."""
     hands: Callable[[Scope, Requirement], Reaching]
     """Raises `scope_denied` and `sandbox_unavailable`."""
+    hear: Callable[[], Awaitable[None]]
+    """Take in what calls of other processes left to be remembered. Raises `journal_unavailable`."""
     keep: Callable[[str], Keep]
     """Where contents of a tenant's files are kept."""
     luck: Luck
@@ -110,5 +130,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """A keyed digest, by tenant."""
     trusted: frozenset[str]
     """Functions that are ours: those of third parties never run in our process where walls are required for all."""
+    walls: str
+    """What stands around programs here."""
     writer: Writer
     writer_name: str

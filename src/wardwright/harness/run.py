@@ -7,16 +7,17 @@ Rule 2: whatever way it ends, `closed` makes its receipt of what is known by the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
 from wardwright.calls.memory import Memory, call_events
-from wardwright.calls.receipt import Sourced, said
+from wardwright.calls.receipt import Caller, Sourced, said
 from wardwright.contracts.house import HouseContract, Power
-from wardwright.contracts.tool import EFFECTS
-from wardwright.harness.call import Call, Reaching, Surroundings
+from wardwright.contracts.refusal import did_you_mean
+from wardwright.contracts.tool import EFFECTS, ToolContract
+from wardwright.harness.call import CLAIMS_BYTES_MAX, EVIDENCE_MAX, Call, Reaching, Surroundings
 from wardwright.harness.core import facts
 from wardwright.harness.core import receipt as tr
 from wardwright.harness.core.before import Snapshot
@@ -41,6 +42,11 @@ from wardwright.policy.decision import Decision
 
 DEPTH_MAX: Final = 8
 """Tools within tools."""
+
+INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of a declared input; answers that rest on a longer one are not given again."""
+
+T = TypeVar("T")
 
 FORETOLD_PPM: Final = 500_000
 """Where a call with an effect may be less likely to succeed than this, the sovereign mode asks a person."""
@@ -67,22 +73,31 @@ class Run:
         self.receipt = mint(tr.PREFIX, self.started_us, around.luck.bits(LUCK_BITS))
         self.tenant = call.caller.tenant.value
         self.answer_key: tuple[object, ...] | None = None
-        self.approval: str | None = call.approval
+        self.approval: str | None = None
+        """The one that it waits for, or that it used."""
         self.arguments: msgspec.Struct | None = None
         self.attempts: list[tr.Try] = []
         self.cached_from: str | None = None
+        self.closed_already = False
+        """Its receipt is written."""
+        self.deadline_ns = 0
+        """Of all attempts; of the monotonic clock."""
         self.hands: Reaching | None = None
         self.intent: Entry | None = None
         self.obligations: tuple[Obligation, ...] = ()
         self.prediction: Prediction | None = None
         self.ran = False
         """Something may have been done."""
+        self.resumed: tr.ToolReceipt | None = None
+        """The last attempt of the same steps, which this one takes up."""
         self.same = ""
         """The keyed digest of tool and arguments: what an approval is for."""
         self.scope: Scope | None = None
         self.served: Served | None = None
         self.shape = ""
         self.snapshots: tuple[Snapshot, ...] = ()
+        self.steps: list[str] = []
+        """Receipts of those that are done."""
         self.undoes: str | None = None
         self._around = around
         self._began_ns = around.clock.monotonic_ns()
@@ -97,6 +112,7 @@ class Run:
 
     def identify(self) -> None:
         """Raises `tool_not_found`, `tool_arguments`."""
+        self._require_sound()
         if self.call.depth > DEPTH_MAX:
             raise failure("tool_arguments", f"tools within tools stand deeper than {DEPTH_MAX}")
         self.served = self._here.shelf.get(self.call.tool)
@@ -105,23 +121,44 @@ class Run:
         self.scope = scope_of(self.served.contract, self.arguments)
         self._know()
 
-    def undoing(self, receipt: tr.ToolReceipt) -> None:
-        """Raises `tool_not_found`, `tool_failed`."""
+    def undoing(self, receipt: tr.ToolReceipt, *, forced: bool) -> None:
+        """Raises `tool_not_found`, `tool_arguments`, `tool_failed`."""
+        self._require_sound()
         self.served = self._here.shelf.get(self.call.tool)
-        self._given = {"receipt": receipt.receipt}
+        self._given = {"forced": forced, "receipt": receipt.receipt}
         self.scope = Scope(write=tuple(one.path for one in receipt.snapshots))
         self._know()
         if not receipt.snapshots:
             message = f"`{receipt.receipt}` kept nothing that could be put back"
             raise failure("tool_failed", message, f"its reversal is {receipt.reversal}")
 
+    def _require_sound(self) -> None:
+        """What a call says of itself stands in its receipt; what cannot stand there is left out of it and refused."""
+        call = self.call
+        try:
+            said_of_it = msgspec.json.encode((call.caller, call.evidence, call.plan, call.approval, call.tool))
+            sound = len(said_of_it) <= CLAIMS_BYTES_MAX and len(call.evidence) <= EVIDENCE_MAX
+        except UnicodeEncodeError:
+            sound = False
+        if not sound:
+            self.call = msgspec.structs.replace(
+                call, approval=None, caller=Caller(tenant=call.caller.tenant), evidence=(), plan=None, tool=""
+            )
+            message = "what the call says of itself is too long, or is no text"
+            hint = f"it cites at most {EVIDENCE_MAX} receipts, and all of it has at most {CLAIMS_BYTES_MAX:,} bytes"
+            raise failure("tool_arguments", message, hint)
+
     def _know(self) -> None:
         assert self.served is not None
+        house = self.call.house
+        if house and house not in self._here.houses:
+            raise failure("tool_arguments", f"no house is named `{house}`", did_you_mean(house, self._here.houses))
         encoded = canonical.encode(self._given)
         self.shape = shape_of(self._given)
         self._sealed_arguments = self._around.seal(self.tenant, encoded)
-        self.same = self._around.seal(self.tenant, self.served.digest.encode() + b"\n" + encoded)
-        self._rules = self._here.rules(self.call.house)
+        what = b"call" if self.undoes is None else b"undo"
+        self.same = self._around.seal(self.tenant, b"\n".join((what, self.served.digest.encode(), encoded)))
+        self._rules = self._here.rules(house)
         memory = None
         if self._rules is not None and self._rules.looks_back:
             caller = self.call.caller
@@ -149,6 +186,16 @@ class Run:
             self.prediction = self._here.patterns.predict(self.key, self.started_us)
 
     @property
+    def looks_back(self) -> bool:
+        """Rules ask what was before, or will."""
+        return self._rules is not None and self._rules.looks_back
+
+    @property
+    def remembered(self) -> bool:
+        """It has earned something that other calls are judged by."""
+        return self._rulings.memory is not None and bool(self._rulings.memory.call.events)
+
+    @property
     def key(self) -> Key:
         assert self.served is not None
         return key_of(
@@ -165,16 +212,33 @@ class Run:
 
     def step(self, tool: str, arguments: Mapping[str, object], *, degraded_from: str | None = None) -> Call:
         """A call within this one."""
+        caller, first = self.call.caller, self.resumes or self.receipt
+        if caller.run is None:
+            caller = msgspec.structs.replace(caller, run=Sourced("trusted_auth", first))
         return msgspec.structs.replace(
             self.call,
             arguments=arguments,
-            caller=self.call.caller
-            if self.call.caller.run is not None
-            else msgspec.structs.replace(self.call.caller, run=Sourced("trusted_auth", self.receipt)),
+            caller=caller,
             degraded_from=degraded_from,
             depth=self.call.depth + 1,
             parent=self.receipt,
             tool=tool,
+        )
+
+    @property
+    def resumes(self) -> str | None:
+        """The first attempt of the same steps."""
+        return None if self.resumed is None else self.resumed.resumes or self.resumed.receipt
+
+    def takes_up(self, earlier: tr.ToolReceipt) -> bool:
+        """Whether this is the same call of the same caller under the same rules, which stopped for an approval."""
+        return (
+            earlier.status == "awaiting_approval"
+            and earlier.caller == self.call.caller
+            and earlier.tool == self._ref()
+            and earlier.arguments == self._sealed_arguments
+            and earlier.mode == self.call.mode.value
+            and earlier.policies == self._policies
         )
 
     # -- whether it may ------------------------------------------------------------------------------------------------
@@ -184,13 +248,13 @@ class Run:
             "tool.before", facts.before(self._asked(), self._rulings.wants("tool.before")), self.started_us
         )
 
-    def decide_after(self, result: bytes) -> Decision:
+    def decide_after(self, status: tr.Status, error: str | None, result: bytes) -> Decision:
         gave = facts.Gave(
             attempts=len(self.attempts),
             cached=self.cached_from is not None,
-            error=None,
+            error=error,
             result=result,
-            status="completed",
+            status=status,
             took_us=self._took_us(),
         )
         return self._rulings.decide(
@@ -211,7 +275,7 @@ class Run:
             if self.prediction.abstained:
                 return "unforetold", f"nobody can tell yet whether `{contract.name}` succeeds"
             if self.prediction.low_ppm < FORETOLD_PPM:
-                return "below-bound", f"`{contract.name}` may well fail"
+                return "unforetold", f"`{contract.name}` may well fail"
         return None
 
     def _may(self, power: Power) -> bool:
@@ -240,23 +304,31 @@ class Run:
     def reach(self) -> None:
         """Raises `scope_denied`, `sandbox_unavailable`."""
         assert self.scope is not None
-        self.hands = self._around.hands(self.scope, self.requirement)
+        if self.hands is None:
+            self.hands = self._around.hands(self.scope, self.requirement)
 
-    async def attempt(self, timeout_s: float) -> object:
+    def left_s(self) -> float:
+        """Of the time for all attempts."""
+        return max(0.0, (self.deadline_ns - self._around.clock.monotonic_ns()) / 1e9)
+
+    async def attempt(self) -> object:
         """One attempt. Raises `tool_failed`, `tool_timeout` and what hands raise."""
         assert self.served is not None
         assert self.served.function is not None
         assert self.hands is not None
-        self.ran = True
-        if not self._decided_ns:
-            self._decided_ns = self._around.clock.monotonic_ns()
-        began_ns = self._around.clock.monotonic_ns()
         contract = self.served.contract
-        context = Context(hands=self.hands, output_bytes_max=contract.output_bytes_max, timeout_s=timeout_s)
+        context = Context(hands=self.hands, output_bytes_max=contract.output_bytes_max, timeout_s=self.left_s())
+        result = await self.tried(self.served.function.run(self.arguments, context))
+        return msgspec.to_builtins(result)
+
+    async def tried(self, work: Awaitable[T]) -> T:
+        """Await an attempt and note how it went. Raises what it raises, `tool_failed` for its defects."""
+        self.ran = True
+        began_ns = self._around.clock.monotonic_ns()
+        self._decided_ns = self._decided_ns or began_ns
         code: str | None = None
         try:
-            result = await self.served.function.run(self.arguments, context)
-            return msgspec.to_builtins(result)
+            return await work
         except WardwrightError as error:
             code = error.code
             raise
@@ -266,10 +338,15 @@ class Run:
         except Exception as defect:
             code = "tool_failed"
             self._around.report(defect)
-            raise failure("tool_failed", f"a defect of the tool `{contract.name}`; the log has its trace") from defect
+            raise failure("tool_failed", f"a defect of the tool `{self.call.tool}`; the log has its trace") from defect
         finally:
             took_us = (self._around.clock.monotonic_ns() - began_ns) // 1000
             self.attempts.append(tr.Try(error=code, took_us=took_us))
+
+    def timed_out(self) -> None:
+        """The attempt under way was cut by the call's time, and not by its caller."""
+        if self.attempts and self.attempts[-1].error == "tool_cancelled":
+            self.attempts[-1] = msgspec.structs.replace(self.attempts[-1], error="tool_timeout")
 
     def encoded(self, value: object) -> bytes:
         """The result as JSON. Raises `tool_failed` for one that is larger than it may be."""
@@ -280,21 +357,36 @@ class Run:
             raise failure("tool_failed", f"the result has {len(data):,} bytes; it may have {most:,}")
         return data
 
-    async def key_of_answer(self) -> tuple[object, ...]:
-        """What must be equal for an answer to be given again."""
+    async def key_of_answer(self) -> tuple[object, ...] | None:
+        """What must be equal for an answer to be given again; None where that cannot be told."""
         assert self.served is not None
         assert self.scope is not None
         contract = self.served.contract
         inputs: list[str] = []
         if contract.inputs:
-            hands = self._around.hands(self.scope, self.requirement)
             keep = self._around.keep(self.tenant)
-            for name in contract.inputs:
-                path = self._given.get(name)
-                if isinstance(path, str):
-                    content = await hands.read(path, bytes_max=contract.output_bytes_max)
-                    inputs.append(keep.digest(content.data + str(content.size).encode()))
+            try:
+                self.reach()
+                assert self.hands is not None
+                for path in self._inputs(contract):
+                    content = await self.hands.read(path, bytes_max=INPUT_BYTES_MAX)
+                    if content.truncated:
+                        return None
+                    inputs.append(keep.digest(content.data))
+            except WardwrightError:
+                return None  # the call itself says what is wrong with it
         return (self.tenant, self.served.digest, self._sealed_arguments, self.scope, tuple(inputs))
+
+    def _inputs(self, contract: ToolContract) -> Iterator[str]:
+        for name in contract.inputs:
+            given = self._given.get(name)
+            yield from (
+                (str(one) for one in given)
+                if isinstance(given, list | tuple)
+                else ()
+                if given is None
+                else (str(given),)
+            )
 
     def failed(self, error: WardwrightError) -> tr.Status:
         match error.code:
@@ -347,18 +439,20 @@ class Run:
             order=order,
             parent=self.call.parent,
             plan=self.call.plan,
-            policies=() if self._rules is None else self._rules.names,
+            policies=self._policies,
             policy=self._rulings.records(),
             prediction=self.prediction,
             receipt=self.receipt,
             result=self._around.seal(self.tenant, result) if result else "",
             result_bytes=len(result),
+            resumes=self.resumes,
             reversal="T0" if contract is None else contract.reversal,
             scope=self.scope,
             shape=self.shape,
             snapshots=self.snapshots,
             started_at=self.started_us,
             status=status,
+            steps=tuple(self.steps),
             timings=tr.Timings(
                 decided_us=(decided - self._began_ns) // 1000,
                 ran_us=sum(one.took_us for one in self.attempts),
@@ -368,6 +462,10 @@ class Run:
             undoes=self.undoes,
             walls="none" if self.hands is None else self.hands.walls,
         )
+
+    @property
+    def _policies(self) -> tuple[tuple[str, str], ...]:
+        return () if self._rules is None else self._rules.names
 
     def _ref(self) -> tr.ToolRef:
         if self.served is None:
@@ -388,7 +486,8 @@ class Run:
             prediction=self.prediction,
             scope=self.scope,
             shape=self.shape,
-            walls="none" if self.hands is None else self.hands.walls,
+            undoes=self.undoes,
+            walls=self._around.walls,
         )
 
     def _took_us(self) -> int:

@@ -13,14 +13,14 @@ import msgspec
 
 from wardwright.journal.checkpoint import Checkpoint, OpenCall, checkpoint_of
 from wardwright.journal.entry import GENESIS, Record
-from wardwright.journal.life import OpenCalls
+from wardwright.journal.life import KINDS, OPENINGS, OpenCalls
 from wardwright.journal.record import named, read
 from wardwright.journal.scribe import Head
 from wardwright.journal.store import ChainKey, segment_name
 from wardwright.kernel.errors import Place, WardwrightError
 
-_CALL: Final = b',"kind":"call.'
-_OPENED: Final = b',"kind":"call.opened"'
+_CALLS: Final = tuple(f',"kind":"{kind}"'.encode() for kind in sorted(KINDS))
+_OPENED: Final = tuple(f',"kind":"{kind}"'.encode() for kind in sorted(OPENINGS))
 _CHECKPOINT: Final = b',"kind":"journal.checkpoint"'
 
 
@@ -98,7 +98,7 @@ class _Scan:
             raise WardwrightError("journal_broken", "prev is not the id of the record before")
         if self.sealed is not None:
             raise WardwrightError("journal_broken", "a record follows the checkpoint that ends its segment")
-        if tail.startswith(_CALL):
+        if tail.startswith(_CALLS):
             self._step_call(line, tail)
         elif tail.startswith(_CHECKPOINT):
             self.sealed = checkpoint_of(read(line))

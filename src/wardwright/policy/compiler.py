@@ -36,6 +36,7 @@ from wardwright.contracts.policy import (
     Leaf,
     MacroUse,
     Negation,
+    Oblige,
     OperatorName,
     PolicyContract,
     Requirement,
@@ -508,7 +509,7 @@ def _alone(policy: str, rule: Rule, proposals: tuple[Proposal, ...]) -> Decision
 
 def changes(rule: Rule) -> bool:
     """Whether a rule can change a call, rather than only speak of it."""
-    return any(RANKS[effect_of(action)] > 0 for action in rule.then)
+    return any(RANKS[effect_of(action)] > 0 or isinstance(action, Oblige) for action in rule.then)
 
 
 def _text_field(phase: Phase) -> str:

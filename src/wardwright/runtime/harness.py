@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ PARALLEL_MAX: Final = 8
 
 FOLDER_ARGUMENT: Final = "repo_path"
 """An argument that is the harness's own folder where a call leaves it out."""
+
+T = TypeVar("T")
 
 CallOf: TypeAlias = tuple[str, Mapping[str, object]]
 """A tool's name and its arguments."""
@@ -144,7 +146,7 @@ class Harness:
     ) -> ToolResult:
         """Call a tool and wait. `evidence` are receipts that the call rests on; `approval` is the one that it uses."""
         call = self._call(tool, arguments, evidence, plan, approval)
-        return _result(self._running().submit(call).result())
+        return _result(_awaited(self._running().submit(call)))
 
     async def aexecute(
         self,
@@ -157,12 +159,15 @@ class Harness:
         **arguments: object,
     ) -> ToolResult:
         """The same from an event loop. Cancelling it cancels the call."""
-        call = self._call(tool, arguments, evidence, plan, approval)
         running = await asyncio.to_thread(self._running)
+        call = self._call(tool, arguments, evidence, plan, approval)
         return _result(await asyncio.wrap_future(running.submit(call)))
 
     def batch(self, calls: Iterable[CallOf], *, parallel_max: int = PARALLEL_MAX) -> list[ToolResult]:
-        """Make many calls, at most `parallel_max` at the same time; their results, in order."""
+        """Make many calls, at most `parallel_max` at the same time; their results, in order. Raises ValueError for a
+        bound below one."""
+        if parallel_max < 1:
+            raise ValueError("at least one call at a time")
         return self._running().gather([self._call(tool, given, (), None, None) for tool, given in calls], parallel_max)
 
     async def abatch(self, calls: Iterable[CallOf], *, parallel_max: int = PARALLEL_MAX) -> list[ToolResult]:
@@ -257,20 +262,28 @@ class _Thread:
 
             return await asyncio.gather(*(one(call) for call in calls))
 
-        return [_result(ended) for ended in asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result()]
+        return [_result(ended) for ended in _awaited(asyncio.run_coroutine_threadsafe(all_of_them(), self._loop))]
 
     def undo(self, receipt: str, call: Call, *, forced: bool) -> Ended:
         work = self.runtime.undo(receipt, call, forced=forced)
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return _awaited(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def close(self, *, save: bool = True) -> None:
         if not self._thread.is_alive():
             return
         _OPEN.discard(self)
         try:
-            asyncio.run_coroutine_threadsafe(self.runtime.aclose(save=save), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._ended(save=save), self._loop).result()
         finally:
             self._end()
+
+    async def _ended(self, *, save: bool) -> None:
+        """Calls under way are cancelled: whoever waits for them is told, and their receipts say so."""
+        under_way = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self.runtime.aclose(save=save)
 
     def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -284,6 +297,15 @@ def _close_all() -> None:
 
 
 atexit.register(_close_all)
+
+
+def _awaited(future: Future[T]) -> T:
+    """Its result. Whoever stops waiting, such as by Ctrl-C, has given up."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def _result(ended: Ended) -> ToolResult:

@@ -14,7 +14,7 @@ from typing import Final
 from wardwright.calls.receipt import Caller, said
 from wardwright.harness.core.houses import Shown
 from wardwright.harness.core.receipt import ToolReceipt
-from wardwright.harness.core.rows import Summary, lost_receipt, opened_in, path_digest, receipt_in, shown
+from wardwright.harness.core.rows import Summary, lost_in, path_digest, receipt_in, shown
 from wardwright.journal.rows import value_of
 from wardwright.journal.store import Index, Where
 
@@ -38,18 +38,13 @@ class ToolPast:
             self._recent.popitem(last=False)
 
     async def receipt(self, id_: str) -> ToolReceipt | None:
-        """One receipt; for a call that was lost, what is known of it."""
+        """One receipt; for a call that was lost, what is known of it. None for one that is under way."""
         recent = self._recent.get(id_)
         if recent is not None:
             return recent
         records = await asyncio.to_thread(self._index.get, id_)
         closed = next((found for record in records if (found := receipt_in(record)) is not None), None)
-        if closed is not None:
-            return closed
-        for record in records:
-            if (opened := opened_in(record)) is not None:
-                return lost_receipt(opened)
-        return None
+        return lost_in(records) if closed is None else closed
 
     async def shown(self, tenant: str, receipts: Sequence[str]) -> tuple[Shown, ...]:
         found = [await self.receipt(id_) for id_ in dict.fromkeys(receipts)]
@@ -65,10 +60,10 @@ class ToolPast:
 
     async def writers(self, tenant: str, paths: Sequence[str]) -> tuple[Shown, ...]:
         found: dict[str, Shown] = {}
-        for one in await self._found(tenant, paths, "writes", ()):
+        for one in await self._found(tenant, paths, "writes", (Where("status", "eq", "completed"),)):
             for path in one.writes:
                 last = found.get(path)
-                if path in paths and one.completed and (last is None or last.started_at < one.started_at):
+                if path in paths and one.completed and (last is None or last.order < one.order):
                     found[path] = one
         return tuple({one.receipt: one for one in found.values()}.values())
 
@@ -90,5 +85,6 @@ class ToolPast:
             "run": said(receipt.caller.run),
             "session": said(receipt.caller.session),
             "effect": receipt.effect,
+            "status": receipt.status,
         }
         return all(claims[one.column] == one.value for one in conditions)

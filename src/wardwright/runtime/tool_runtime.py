@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ from wardwright.storage.files import create
 from wardwright.storage.forget import forgotten_tenants
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import TenantKeys, identity
-from wardwright.storage.layout import tenant_name
+from wardwright.storage.layout import tenant_name, writer_dir
 from wardwright.storage.reader import SegmentReader
 from wardwright.storage.segments import SegmentWriter
 from wardwright.storage.settings import JournalSettings
@@ -124,6 +124,9 @@ class ToolRuntime:
         self.writer: SegmentWriter
         self._clock = SystemClock()
         self._following: Following
+        self._hearing = asyncio.Lock()
+        self._heard_up_to = 0
+        self._hearings = 0
         self._history: HistoryKeeper
         self._index = SqliteIndex(state / INDEX_FILE, COLUMNS, row_of_tool, self.reader, mode="deferred")
         self._keeps: dict[str, FileKeep] = {}
@@ -184,12 +187,14 @@ class ToolRuntime:
                     desk=self.approvals,
                     durably=self._durably,
                     hands=lambda scope, requirement: hands(scope, found, requirement),
+                    hear=self._heard,
                     keep=self._keep,
                     luck=luck,
                     past=self.past,
                     report=self._report,
                     seal=self._tenant_keys.digest,
                     trusted=frozenset(tool.name for tool in BUILT_IN),
+                    walls=found.walls,
                     writer=self.writer,
                     writer_name=writer,
                 ),
@@ -211,7 +216,7 @@ class ToolRuntime:
     async def undo(self, receipt: str, call: Call, *, forced: bool) -> Ended:
         """Put back what a call changed. Raises `receipt_not_found`, also for another tenant's."""
         found = await self.past.receipt(receipt)
-        if found is None or found.caller.tenant != call.caller.tenant:
+        if found is None or found.caller.tenant.value != call.caller.tenant.value:
             raise WardwrightError("receipt_not_found", f"no tool call has the receipt `{receipt[:64]}`")
         return await self.workshop.undo(found, msgspec.structs.replace(call, tool=found.tool.name), forced=forced)
 
@@ -290,10 +295,25 @@ class ToolRuntime:
                 if error.code != "journal_locked" or number == SLOTS_MAX - 1:
                     raise
                 continue
-            if started.lost:
-                log.warning("%d calls were under way when a harness last ended: recorded as lost", started.lost)
+            _tell_lost(started.lost)
+            self._end_others(make, node.node, number)
             return slot
         raise AssertionError("the last slot raises")
+
+    def _end_others(self, make: Callable[[str], SegmentWriter], node: str, own: int) -> None:
+        """Record what was lost in slots that were not ended in good order, and that nobody took again."""
+        for number in range(SLOTS_MAX):
+            slot = f"harness-{number}"
+            if number == own or not writer_dir(self.state, f"{node}/{slot}").exists():
+                continue
+            try:
+                writer, started = open_writer(make, self.state, node=node, slot=slot, now_us=self._clock.now_us())
+                writer.close()
+            except WardwrightError as error:
+                if error.code != "journal_locked":
+                    log.error("the journal of an earlier harness cannot be ended: %s", error)
+                continue
+            _tell_lost(started.lost)
 
     def _keep(self, tenant: str) -> FileKeep:
         keep = self._keeps.get(tenant)
@@ -324,14 +344,31 @@ class ToolRuntime:
                 since_s = 0.0
                 await self._tried(self._save())
 
+    async def _heard(self) -> None:
+        """Be up to date with what other processes told anybody before now. Those who ask at once look once."""
+        self._hearings += 1
+        asked = self._hearings
+        async with self._hearing:
+            if self._heard_up_to >= asked:
+                return
+            up_to = self._hearings
+            try:
+                await self._history.hear()
+            except (OSError, Stale, WardwrightError) as cause:
+                message = "a rule looks back, and what other processes wrote cannot be read"
+                raise WardwrightError("journal_unavailable", message) from cause
+            self._heard_up_to = up_to
+
     async def _hear(self) -> None:
         if self._remembers:
-            await self._history.hear()
+            async with self._hearing:
+                await self._history.hear()
         await self._learning.hear()
 
     async def _save(self) -> None:
         if self._remembers:
-            await self._history.save(self._clock.now_us())
+            async with self._hearing:
+                await self._history.save(self._clock.now_us())
         await self._learning.save()
 
     async def _tried(self, work: Coroutine[Any, Any, None]) -> None:
@@ -342,6 +379,11 @@ class ToolRuntime:
 
     def _report(self, defect: BaseException) -> None:
         log.error("defect: %s: %s", type(defect).__name__, defect, exc_info=defect)
+
+
+def _tell_lost(count: int) -> None:
+    if count:
+        log.warning("%d calls were under way when a harness last ended: recorded as lost", count)
 
 
 def _changed(failure: Exception | None) -> None:

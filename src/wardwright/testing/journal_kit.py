@@ -20,7 +20,7 @@ import msgspec
 
 from wardwright.journal.checkpoint import Check, checkpoint_of
 from wardwright.journal.entry import GENESIS, Chain, Entry, Record, Writer
-from wardwright.journal.life import CLOSED, LOST, OPENED
+from wardwright.journal.life import CLOSED, LOST, OPENED, TOOL_CLOSED, TOOL_LOST, TOOL_OPENED
 from wardwright.journal.record import parse
 from wardwright.journal.store import ChainKey, Cursor, Reader
 from wardwright.journal.verify import Incomplete, Intact, verify
@@ -293,6 +293,22 @@ def an_open_call_of_a_killed_writer_is_lost_once(world: World) -> None:
     (lost,) = (record for record in world.records() if record.kind == LOST)
     assert b'"receipt":"rcp_b"' in bytes(lost.data)
     assert lost.refs[0].id == world.records()[1].id
+
+
+@case()
+def an_open_call_of_a_tool_is_lost_as_one(world: World) -> None:
+    writer = world.subject.open()
+    for receipt in ("rct_a", "rct_b"):
+        world.put(writer, TOOL_OPENED, Note(receipt=receipt))
+    world.put(writer, TOOL_CLOSED, Note(receipt="rct_a"))
+    world.settle()
+    world.subject.kill()
+    world.subject.open()
+    (lost,) = (record for record in world.records() if record.kind == TOOL_LOST)
+    assert b'"receipt":"rct_b"' in bytes(lost.data)
+    world.subject.kill()
+    world.subject.open()
+    assert world.kinds().count(TOOL_LOST) == 1
 
 
 @case(Setting(segment_bytes_max=400))

@@ -30,6 +30,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     prediction: Prediction | None
     scope: Scope
     shape: str
+    undoes: str | None
     walls: str
 
 
@@ -102,6 +103,7 @@ _CALL: Final[dict[str, Callable[[Asked], Fact]]] = {
     "tool.degraded": lambda one: one.degraded,
     "tool.evidence": lambda one: one.evidence,
     "tool.plan": lambda one: one.plan,
+    "tool.undoes": lambda one: one.undoes,
     "scope.read": lambda one: one.scope.read,
     "scope.write": lambda one: one.scope.write,
     "scope.hosts": lambda one: (*one.scope.hosts, *one.scope.public_hosts),

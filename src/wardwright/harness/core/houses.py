@@ -81,7 +81,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Their keyed digest."""
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
-    started_at: int = 0
+    order: int = 0
+    """When it ended, among all calls: µs since the epoch, and rising where several of one writer end at once."""
 
 
 class Owing(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +142,8 @@ def _check(check: CheckName, owing: Owing) -> Obligation:
             taken = {one.receipt for one in owing.cited}
             foreign = [one for one in owing.written_by if one.house != owing.house and one.receipt not in taken]
             if foreign:
-                why = f"the house `{foreign[0].house}` wrote this last: take it over by naming `{foreign[0].receipt}`"
+                who = f"the house `{foreign[0].house}`" if foreign[0].house else "a call in no house"
+                why = f"{who} wrote this last: take it over by naming `{foreign[0].receipt}`"
                 return Obligation(check=check, met=False, why=why)
             return Obligation(check=check, met=True, evidence=_sorted(one.receipt for one in owing.written_by))
         case _:
@@ -164,7 +166,7 @@ def hint_of(check: CheckName) -> str:
 
 def red_green(cited: Sequence[Shown]) -> tuple[str, str] | None:
     """A test that failed and later passed with the same arguments, by the receipts of both."""
-    in_time = sorted(cited, key=lambda one: (one.started_at, one.receipt))
+    in_time = sorted(cited, key=lambda one: (one.order, one.receipt))
     red: dict[tuple[str, str], str] = {}
     for one in in_time:
         key = (one.tool, one.arguments)

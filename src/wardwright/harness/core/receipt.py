@@ -153,6 +153,8 @@ class ToolReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The keyed digest of the result; empty where there is none."""
     result_bytes: int = 0
     """Of the result, as JSON."""
+    resumes: str | None = None
+    """The first attempt of the same steps, which stopped where one of them needed an approval."""
     reversal: Reversal = "T0"
     """How the call is taken back."""
     scope: Scope | None = None
@@ -165,6 +167,8 @@ class ToolReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """µs since the epoch."""
     status: Status
     """How it ended."""
+    steps: tuple[str, ...] = ()
+    """Receipts of its steps that are done, in order, those of earlier attempts first."""
     timings: Timings = Timings()
     """Where time went."""
     tool: ToolRef

@@ -76,6 +76,14 @@ def row_of_tool(record: Record, opened: Record | None) -> Row | None:
     return None
 
 
+def lost_in(records: Iterable[Record]) -> tr.ToolReceipt | None:
+    """What is known of a call that is recorded as lost; None for one that may still be under way."""
+    found = tuple(records)
+    if not any(record.kind == tr.LOST for record in found):
+        return None
+    return next((lost_receipt(opened) for record in found if (opened := opened_in(record)) is not None), None)
+
+
 def lost_receipt(opened: tr.Opened) -> tr.ToolReceipt:
     """What is known of a call whose process ended first."""
     return tr.ToolReceipt(
@@ -130,7 +138,7 @@ def shown(receipt: tr.ToolReceipt) -> Shown:
         house=receipt.house,
         reads=() if scope is None else scope.read,
         receipt=receipt.receipt,
-        started_at=receipt.started_at,
+        order=receipt.order or receipt.started_at,
         tool=receipt.tool.name,
         writes=() if scope is None else scope.write,
     )

@@ -16,8 +16,11 @@ from wardwright.calls.phases import PHASES
 from wardwright.calls.tool_phases import TOOL_PHASES, is_withheld
 from wardwright.contracts.decode import Located
 from wardwright.contracts.digest import digest
-from wardwright.contracts.policy import ActionName, PolicyContract
+from wardwright.contracts.house import CHECKS
+from wardwright.contracts.policy import ActionName, Oblige, PolicyContract
+from wardwright.contracts.refusal import ContractErrors, did_you_mean
 from wardwright.harness.core.receipt import PhaseName, Ruling
+from wardwright.kernel.errors import WardwrightError
 from wardwright.policy.compiled import Policy
 from wardwright.policy.conditions import Compared, holds, key_of, leaves
 from wardwright.policy.decision import NOTHING, Decision
@@ -29,6 +32,8 @@ ENFORCEABLE: Final[frozenset[tuple[str, ActionName]]] = frozenset(
     (phase.name, action) for phase in (*PHASES, *TOOL_PHASES) for action in phase.actions
 )
 """Of the harness's own phases: everything that they allow. Rules of the gateway's are compiled and never asked here."""
+
+_TOOL_PHASE_NAMES: Final = frozenset(phase.name for phase in TOOL_PHASES)
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +61,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 def rules_of(documents: Iterable[Located[PolicyContract]]) -> Rules | None:
     """What these policies say of tools; None where they say nothing. Raises ContractErrors."""
     found = tuple(documents)
+    _require_known_checks(found)
     policy = load(found, (*PHASES, *TOOL_PHASES), enforceable=ENFORCEABLE)
     asked = [rule for phase in TOOL_PHASES for rule in policy.of(phase.name)]
     if not asked:
@@ -67,6 +73,21 @@ def rules_of(documents: Iterable[Located[PolicyContract]]) -> Rules | None:
         policy=policy,
         why={rule.name: rule.rule.why for rule in asked},
     )
+
+
+def _require_known_checks(documents: Iterable[Located[PolicyContract]]) -> None:
+    """Rules over tools demand checks that can be made. Raises ContractErrors."""
+    errors: list[WardwrightError] = []
+    for one in documents:
+        for index, rule in enumerate(one.value.rules):
+            for action in rule.then if rule.phase in _TOOL_PHASE_NAMES else ():
+                if isinstance(action, Oblige) and action.check not in CHECKS:
+                    message = f"no check is named `{action.check}`"
+                    hint = did_you_mean(action.check, CHECKS) or f"there are {', '.join(CHECKS)}"
+                    place = one.place(f"rules[{index}].then")
+                    errors.append(WardwrightError("contract_reference", message, place=place, hint=hint))
+    if errors:
+        raise ContractErrors(errors)
 
 
 class Rulings:

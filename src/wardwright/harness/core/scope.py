@@ -3,10 +3,12 @@
 Rule 1: an argument fills a hole as it is. It cannot climb (`..`), and a path must be absolute once it is filled.
 Rule 2: a host that an argument chose is within reach at public addresses alone; a contract names the private ones.
 Rule 3: an argument that was left out takes its entry with it.
+Rule 4: a path has one spelling, without `.` and doubled slashes: rules and receipts compare what stands here.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -52,7 +54,7 @@ def _paths(entry: str, values: Mapping[str, object]) -> Iterator[str]:
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
             message = f"`{path}` is not an absolute path without `..`"
             raise WardwrightError("tool_arguments", message, place=_place(entry))
-        yield path
+        yield "/" + posixpath.normpath(path).lstrip("/")
 
 
 def _hosts(entry: str, values: Mapping[str, object]) -> Iterator[str]:
