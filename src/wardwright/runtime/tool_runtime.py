@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -337,6 +338,8 @@ class ToolRuntime:
         since_s = 0.0
         while True:
             await asyncio.sleep(FOLLOW_S)
+            if not threading.main_thread().is_alive():
+                return  # the interpreter ends: no thread can be had any more that would read or store
             self._look()
             await self._tried(self._hear())
             since_s += FOLLOW_S
