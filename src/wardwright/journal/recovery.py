@@ -19,8 +19,8 @@ from wardwright.journal.scribe import Head
 from wardwright.journal.store import ChainKey, segment_name
 from wardwright.kernel.errors import Place, WardwrightError
 
-_CALL: Final = b',"kind":"call.'
-_OPENED: Final = b',"kind":"call.opened"'
+_CALLS: Final = (b',"kind":"call.', b',"kind":"tool.')
+_OPENED: Final = (b',"kind":"call.opened"', b',"kind":"tool.opened"')
 _CHECKPOINT: Final = b',"kind":"journal.checkpoint"'
 
 
@@ -98,7 +98,7 @@ class _Scan:
             raise WardwrightError("journal_broken", "prev is not the id of the record before")
         if self.sealed is not None:
             raise WardwrightError("journal_broken", "a record follows the checkpoint that ends its segment")
-        if tail.startswith(_CALL):
+        if tail.startswith(_CALLS):
             self._step_call(line, tail)
         elif tail.startswith(_CHECKPOINT):
             self.sealed = checkpoint_of(read(line))

@@ -20,7 +20,7 @@ import msgspec
 
 from wardwright.journal.checkpoint import Check, checkpoint_of
 from wardwright.journal.entry import GENESIS, Chain, Entry, Record, Writer
-from wardwright.journal.life import CLOSED, LOST, OPENED
+from wardwright.journal.life import CLOSED, LOST, OPENED, TOOL_LOST, TOOL_OPENED
 from wardwright.journal.record import parse
 from wardwright.journal.store import ChainKey, Cursor, Reader
 from wardwright.journal.verify import Incomplete, Intact, verify
@@ -293,6 +293,17 @@ def an_open_call_of_a_killed_writer_is_lost_once(world: World) -> None:
     (lost,) = (record for record in world.records() if record.kind == LOST)
     assert b'"receipt":"rcp_b"' in bytes(lost.data)
     assert lost.refs[0].id == world.records()[1].id
+
+
+@case()
+def an_open_call_of_a_tool_is_lost_as_one_of_a_model_is(world: World) -> None:
+    writer = world.subject.open()
+    world.put(writer, TOOL_OPENED, Note(receipt="rct_a"))
+    world.settle()
+    world.subject.kill()
+    world.subject.open()
+    assert world.kinds().count(TOOL_LOST) == 1
+    assert world.kinds().count(LOST) == 0
 
 
 @case(Setting(segment_bytes_max=400))
