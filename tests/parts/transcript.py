@@ -33,7 +33,7 @@ from wardwright.cli.main import run
 PROMPT: Final = "$ "
 
 _VOLATILE: Final = (
-    (re.compile(r"\b(rcp|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
+    (re.compile(r"\b(rcp|rct|tsk|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
     (re.compile(r"\bwwk_[0-9A-Za-z]{44}\b"), "<token>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<instant>"),
     (re.compile(r'("(?:[a-z]+_)?at": )\d{16}'), r'\1"<instant>"'),
@@ -105,7 +105,7 @@ def _lasting(text: str, secrets: dict[str, str]) -> str:
 
 
 def _step(command: str, noted: dict[str, str]) -> Step:
-    """Run one command in this process. `@rcp`, `@key`, `@apr` and `@alt` in it stand for the last such id shown."""
+    """Run one command in this process. `@rcp`, `@key`, `@apr`, `@alt` and `@tsk` in it are the last such id shown."""
     typed = command
     for name, value in noted.items():
         typed = typed.replace(f"@{name}", value)
@@ -126,7 +126,7 @@ def _step(command: str, noted: dict[str, str]) -> Step:
 
 
 def _noted(text: str) -> dict[str, str]:
-    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "key", "apr", "alt")}
+    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "key", "apr", "alt", "tsk")}
     return {kind: match[0] for kind, match in found.items() if match is not None}
 
 

@@ -76,8 +76,8 @@ class MemoryWorkQueue:
         self._ledger.dead(lease, why, self._clock.now_us())
         await self._lasting()
 
-    def release(self, lease: Lease) -> None:
-        self._ledger.release(lease, self._clock.now_us())
+    def release(self, lease: Lease, *, delay_s: float = 0.0) -> None:
+        self._ledger.release(lease, self._clock.now_us() + int(delay_s * 1_000_000))
         self._note(None)
 
     async def drain(self) -> None:
