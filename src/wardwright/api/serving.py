@@ -84,7 +84,7 @@ async def serve(
             finally:
                 notifier.ready(status())
 
-        server = _Server(server_config(runtime), announce, notifier.stopping)
+        server = Listening(server_config(runtime), announce, notifier.stopping)
         memory.settle()
         runtime.connection_count = lambda: len(server.server_state.connections)
         sockets = [listener]
@@ -169,7 +169,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(Server):
+class Listening(Server):
     """uvicorn's server that says when it listens."""
 
     def __init__(

@@ -135,6 +135,7 @@ _JOURNAL: Final = LazyGroup(
         "task": _TASK,
         "journal": _JOURNAL,
         "schema": Command("schemas:schema", "Print the JSON Schema of a kind of document, for editors."),
+        "health": Command("health:health", "Say how an installation stands: once, as it changes, or as a service."),
         "doctor": Command("doctor:doctor", "Look for what would keep a gateway from working here."),
     },
 )

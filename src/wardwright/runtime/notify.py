@@ -12,7 +12,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 SOCKET: Final = "NOTIFY_SOCKET"
@@ -55,10 +55,12 @@ class Notifier:
     def status(self, text: str) -> None:
         self.tell(f"STATUS={text}")
 
-    async def feed(self) -> None:
-        """Feed the watchdog at half of its interval, until cancelled. Returns at once where there is none."""
+    async def feed(self, moves: Callable[[], bool] = lambda: True) -> None:
+        """Feed the watchdog at half of its interval, as long as the service `moves`, until cancelled. Returns at once
+        where there is no watchdog."""
         while self.watchdog_s is not None:
-            self.tell("WATCHDOG=1")
+            if moves():
+                self.tell("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_s / 2)
 
 
