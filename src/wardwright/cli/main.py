@@ -136,6 +136,10 @@ _JOURNAL: Final = LazyGroup(
         "journal": _JOURNAL,
         "schema": Command("schemas:schema", "Print the JSON Schema of a kind of document, for editors."),
         "health": Command("health:health", "Say how an installation stands: once, as it changes, or as a service."),
+        "units": Command(
+            "units:units",
+            "Make the systemd units of an installation: gateway, health, and tasks for each house.",
+        ),
         "doctor": Command("doctor:doctor", "Look for what would keep a gateway from working here."),
     },
 )
