@@ -49,7 +49,7 @@ hooks: $(VENV)/check.stamp ## run the checks before every commit from now on
 #: Check
 
 test: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## every test; TESTS=tests/unit for a part
-	@scripts/debian-packages bubblewrap:bwrap
+	@scripts/debian-packages bubblewrap:bwrap systemd:systemd-analyze
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/check.stamp ## lint, format, types, import contracts, generated files, hygiene
@@ -67,7 +67,7 @@ bench-peers: $(VENV)/test.stamp ## the same loads through other gateways too
 
 # A test that tries two million things is not stuck after the three minutes that an ordinary run allows.
 nightly: $(VENV)/test.stamp $(NODE)/node_modules/.stamp ## the long runs: deep fuzzing, kill loops, every benchmark
-	@scripts/debian-packages bubblewrap:bwrap
+	@scripts/debian-packages bubblewrap:bwrap systemd:systemd-analyze
 	@HYPOTHESIS_PROFILE=nightly WARDWRIGHT_TEST_ROUNDS=50 $(BIN)/python -m pytest -o faulthandler_timeout=20000 $(TESTS)
 	@$(MAKE) bench-peers BENCH_OPTIONS=--full
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from benchmarks.report import CHART, PAGE, published
 from scripts import cli_reference, detector_table, error_codes, house, http_api, policy_pages, receipt_pages, tool_pages
+from wardwright.runtime.units import units
 
 ROOT: Final = Path(__file__).parent.parent
 
@@ -57,6 +58,8 @@ class Generated:
         path.write_text(wanted)
 
 
+PACKAGED: Final = "packaging/systemd"
+
 DOCS: Final = ROOT / "docs"
 
 GENERATED: Final = (
@@ -75,6 +78,7 @@ GENERATED: Final = (
     Generated("docs/receipt.schema.json", receipt_pages.schema),
     Generated("docs/tools.md", tool_pages.overview, mark="overview"),
     Generated("docs/tools.md", tool_pages.reference, mark="reference"),
+    *(Generated(f"{PACKAGED}/{one.name}", lambda text=one.text: text) for one in units()),  # type: ignore[misc]  # bound
 )
 
 

@@ -33,7 +33,7 @@ from wardwright.cli.main import run
 PROMPT: Final = "$ "
 
 _VOLATILE: Final = (
-    (re.compile(r"\b(rcp|rct|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
+    (re.compile(r"\b(rcp|rct|tsk|key|node|apr|alt)_[0-9a-z]{26,28}\b"), r"<\1>"),
     (re.compile(r"\bwwk_[0-9A-Za-z]{44}\b"), "<token>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "<instant>"),
     (re.compile(r'("(?:[a-z]+_)?at": )\d{16}'), r'\1"<instant>"'),
@@ -42,8 +42,12 @@ _VOLATILE: Final = (
     (re.compile(r" *[▏▎▍▌▋▊▉█]+ *"), " <bar> "),
     (re.compile(r"\b(head|seq \d+,) [0-9a-f]{12}\b"), r"\1 <id>"),
     (re.compile(r'("(?:head|id|prev)": )"[0-9a-f]{64}"'), r'\1"<id>"'),
-    (re.compile(r"(python|event loop|disk): .+"), r"\1: <of this machine>"),
-    (re.compile(r'("about": "(?:python|event loop|disk)",\n.*\n.*"says": ).+'), r'\1"<of this machine>",'),
+    (re.compile(r"(python|event loop|disk|inodes|stored): .+"), r"\1: <of this machine>"),
+    (
+        re.compile(r'("about": "(?:python|event loop|disk|inodes|stored)",\n.*\n.*"says": ).+'),
+        r'\1"<of this machine>",',
+    ),
+    (re.compile(r"(process|last checkpoint) \d+"), r"\1 <number>"),
     (re.compile(r'("(?:arguments|result|reads|writes)": )"[0-9a-f]{16,64}"'), r'\1"<digest>"'),
     (re.compile(r"^(walls +).+$", re.MULTILINE), r"\1<of this machine>"),
     (re.compile(r"127\.0\.0\.1:\d{4,5}"), "127.0.0.1:<port>"),
@@ -107,8 +111,8 @@ def _lasting(text: str, secrets: dict[str, str]) -> str:
 
 
 def _step(command: str, noted: dict[str, str]) -> Step:
-    """Run one command in this process. `@rcp`, `@rct`, `@key`, `@apr` and `@alt` in it stand for the last such id
-    shown, `$PWD` for the current folder."""
+    """Run one command in this process. `@rcp`, `@rct`, `@key`, `@apr`, `@alt` and `@tsk` stand for the last such id
+    shown in it, `$PWD` for the current folder."""
     typed = command.replace("$PWD", str(Path.cwd()))
     for name, value in noted.items():
         typed = typed.replace(f"@{name}", value)
@@ -129,7 +133,8 @@ def _step(command: str, noted: dict[str, str]) -> Step:
 
 
 def _noted(text: str) -> dict[str, str]:
-    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in ("rcp", "rct", "key", "apr", "alt")}
+    kinds = ("rcp", "rct", "key", "apr", "alt", "tsk")
+    found = {kind: re.search(rf"\b{kind}_[0-9a-z]{{26,28}}\b", text) for kind in kinds}
     return {kind: match[0] for kind, match in found.items() if match is not None}
 
 

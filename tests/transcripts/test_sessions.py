@@ -196,6 +196,19 @@ targets:
 """
 
 
+HOUSES: Final = """\
+kind: house
+name: masons
+tasks:
+  tools: [file.search]
+---
+kind: house
+name: annex
+tasks:
+  tools: [file.search]
+"""
+
+
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
@@ -239,6 +252,8 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken" / "provider.yaml").write_text(DOCUMENTS["provider.yaml"])
     (tmp_path / "remote").mkdir()
     (tmp_path / "remote" / "far.yaml").write_text(REMOTE)
+    (tmp_path / ".houses").mkdir()
+    (tmp_path / ".houses" / "houses.yaml").write_text(HOUSES)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from wardwright.api.workers import Forwarding
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime import memory
 from wardwright.runtime.crew import Crew
+from wardwright.runtime.notify import SILENT, Notifier
 from wardwright.runtime.settings import address_of
 from wardwright.runtime.siblings import open_door
 from wardwright.runtime.wiring import Runtime
@@ -40,8 +42,15 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
-async def serve(runtime: Runtime, *, started: Callable[[str], None], listener: socket.socket | None = None) -> None:
-    """Run a gateway until SIGINT or SIGTERM; SIGHUP reads the contract files again. `started` hears the URL.
+async def serve(
+    runtime: Runtime,
+    *,
+    started: Callable[[str], None],
+    listener: socket.socket | None = None,
+    notifier: Notifier = SILENT,
+) -> None:
+    """Run a gateway until SIGINT or SIGTERM; SIGHUP reads the contract files again. `started` hears the URL, and
+    `notifier` how it goes.
 
     One of several workers is handed the `listener` that they share, and ends with the process that holds the other end
     of its standard input. Raises what `Runtime.open` raises, and `settings_invalid` where the address cannot be had.
@@ -62,13 +71,25 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None], listener: s
             if marker is not None:
                 marker.write(url)
             started(url)
+            notifier.ready(status())
+            runtime.supervisor.spawn(notifier.feed())
 
-        server = _Server(server_config(runtime), announce)
+        def status() -> str:
+            return f"serving {len(runtime.gateway.catalog)} models at {url}"
+
+        async def reload() -> None:
+            notifier.reloading()
+            try:
+                await runtime.reload()
+            finally:
+                notifier.ready(status())
+
+        server = Listening(server_config(runtime), announce, notifier.stopping)
         memory.settle()
         runtime.connection_count = lambda: len(server.server_state.connections)
         sockets = [listener]
         if runtime.worker.keeper:
-            loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(_reload(runtime)))
+            loop.add_signal_handler(signal.SIGHUP, lambda: runtime.supervisor.spawn(reload()))
             runtime.supervisor.spawn(runtime.watch())
         if not runtime.worker.alone:
             sockets.append(open_door(runtime.state, runtime.worker))
@@ -92,6 +113,7 @@ async def serve_together(
     workers: int,
     command: Callable[[int, int], Sequence[str]],
     *,
+    notifier: Notifier = SILENT,
     started: Callable[[bytes], None],
 ) -> int:
     """Run a gateway of several workers until SIGINT or SIGTERM; its exit code. `started` hears what the keeper says of
@@ -107,9 +129,11 @@ async def serve_together(
     def ready(served: bytes) -> None:
         marker.write(url)
         started(served)
+        notifier.ready(f"{workers} workers serve at {url}")
 
+    crew = Crew(lambda number: command(number, descriptor), workers, listener=descriptor, notifier=notifier)
     try:
-        return await Crew(lambda number: command(number, descriptor), workers, listener=descriptor).run(ready)
+        return await crew.run(ready)
     finally:
         marker.remove()
         listener.close()
@@ -145,12 +169,19 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(Server):
+class Listening(Server):
     """uvicorn's server that says when it listens."""
 
-    def __init__(self, config: Config, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Config, announce: Callable[[], None], drains: Callable[[str], None] = lambda _: None
+    ) -> None:
         super().__init__(config)
         self._announce = announce
+        self._drains = drains
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._drains("waiting for the calls under way")
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -208,7 +239,3 @@ class Marker:
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
-
-
-async def _reload(runtime: Runtime) -> None:
-    await runtime.reload()

@@ -144,6 +144,17 @@ _RECEIPT: Final = LazyGroup(
         "replay": Command("replays:replay_", "Make the decisions of receipts again and compare."),
     },
 )
+_TASK: Final = LazyGroup(
+    name="task",
+    help="Tool calls that run without anybody waiting for them.",
+    table={
+        "add": Command("tasks:add", "Have tools called by a runner, now or later."),
+        "list": Command("tasks:list_", "List tasks in the order in which they were added."),
+        "show": Command("tasks:show", "Show one task; the exit code says how it stands."),
+        "run": Command("task_running:run_", "Run tasks, until told to end or until nothing is due."),
+        "drop": Command("tasks:drop", "Have tasks not begun any more, and forget dead ones."),
+    },
+)
 _JOURNAL: Final = LazyGroup(
     name="journal",
     help="The append-only truth behind receipts.",
@@ -173,8 +184,14 @@ _JOURNAL: Final = LazyGroup(
         "receipt": _RECEIPT,
         "approval": _APPROVAL,
         "alert": _ALERT,
+        "task": _TASK,
         "journal": _JOURNAL,
         "schema": Command("schemas:schema", "Print the JSON Schema of a kind of document, for editors."),
+        "health": Command("health:health", "Say how an installation stands: once, as it changes, or as a service."),
+        "units": Command(
+            "units:units",
+            "Make the systemd units of an installation: gateway, health, and tasks for each house.",
+        ),
         "doctor": Command("doctor:doctor", "Look for what would keep a gateway from working here."),
     },
 )

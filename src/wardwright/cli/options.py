@@ -42,6 +42,16 @@ url_option: Final = click.option(
 paths_argument: Final = click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 """Contract files and folders."""
 
+config_option: Final = click.option(
+    "--config",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    envvar="WARDWRIGHT_CONFIG",
+    help="Contract files and folders; may be given often.  [default: $WARDWRIGHT_CONFIG, else what is built in]",
+)
+"""Where tools, houses and policies stand, as `paths`."""
+
 name_argument: Final = click.argument("name", metavar="NAME")
 """The name of a model."""
 

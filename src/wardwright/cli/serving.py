@@ -20,6 +20,7 @@ from wardwright.api.serving import serve_together
 from wardwright.cli.options import json_option, paths_argument, state_option
 from wardwright.cli.output import Output
 from wardwright.runtime.crew import READY, worker_command
+from wardwright.runtime.notify import SILENT, notifier_of
 from wardwright.runtime.settings import load
 from wardwright.runtime.state_directory import state_of
 from wardwright.runtime.wiring import Runtime
@@ -84,6 +85,7 @@ def serve(
             for line in _lines(serving, needs_key=settings.keys == "required"):
                 out.note(line)
 
+    notifier = notifier_of(os.environ, os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if workers > 1 and worker is None:
             options = {"--bind": bind, "--keys": keys, "--durability": durability, "--index": index}
@@ -98,7 +100,9 @@ def serve(
                 serving = msgspec.json.decode(keeper, type=Serving)
                 tell(msgspec.structs.replace(serving, pid=os.getpid(), workers=workers))
 
-            code = runner.run(serve_together(state, settings.bind, workers, command, started=all_started))
+            code = runner.run(
+                serve_together(state, settings.bind, workers, command, notifier=notifier, started=all_started)
+            )
             if code:
                 raise click.exceptions.Exit(code)
             return
@@ -113,7 +117,8 @@ def serve(
                 sys.stdout.flush()
 
         shared = None if listener is None else socket.socket(fileno=listener)
-        runner.run(run(runtime, started=started, listener=shared))
+        told = notifier if worker is None else SILENT  # of a crew, its parent speaks
+        runner.run(run(runtime, started=started, listener=shared, notifier=told))
 
 
 def _lines(serving: Serving, *, needs_key: bool) -> Iterable[str]:

@@ -5,7 +5,7 @@ A house is not a set of rights: rules of policies say what may be done. It says 
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -16,6 +16,14 @@ FORMAT: Final = 1
 """The current format of house contracts."""
 
 OBLIGATIONS_MAX: Final = 32
+
+TAKEN_MAX: Final = 256
+"""Labels, and tools, that one house takes."""
+
+Label: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._/-]*$", max_length=64, extra={"word": "label"})
+]
+"""Lower case letters, digits, `.`, `_`, `-` and `/`, beginning with a letter or digit."""
 
 CheckName: TypeAlias = Literal["read_before_write", "cites", "plan", "red_green", "one_house"]
 """What can be checked over receipts."""
@@ -45,6 +53,17 @@ class HouseObligation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """For whoever is refused."""
 
 
+class HouseTasks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which tasks go to a house where nobody names one."""
+
+    labels: tuple[Label, ...] = ()
+    """Tasks with any of these labels."""
+    tools: tuple[Name, ...] = ()
+    """Tasks that call any of these tools."""
+    default: bool = False
+    """And those that no house takes by label or tool."""
+
+
 class HouseContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A role in which tools are called."""
 
@@ -60,3 +79,5 @@ class HouseContract(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     policies: tuple[Name, ...] = ()
     """Policies whose rules govern its calls beside those of the installation."""
     powers: tuple[Power, ...] = ()
+    tasks: HouseTasks = HouseTasks()
+    """Which tasks go to it; unset: those that name it."""

@@ -6,7 +6,15 @@ from typing import Final, cast
 
 import msgspec
 
-from wardwright.contracts.house import CHECKS, FORMAT, OBLIGATIONS_MAX, HouseContract, HouseObligation
+from wardwright.contracts.house import (
+    CHECKS,
+    FORMAT,
+    OBLIGATIONS_MAX,
+    TAKEN_MAX,
+    HouseContract,
+    HouseObligation,
+    HouseTasks,
+)
 from wardwright.contracts.shapes import At, Reader, Rules
 
 
@@ -27,13 +35,28 @@ def _obligation(reader: Reader, value: msgspec.Struct, at: At) -> None:
         reader.breaks(at.member("why"), "an obligation says why", f"for one: {CHECKS[obligation.check]}")
 
 
+def _tasks(reader: Reader, value: msgspec.Struct, at: At) -> None:
+    tasks = cast(HouseTasks, value)
+    for member, taken in (("labels", tasks.labels), ("tools", tasks.tools)):
+        if len(taken) > TAKEN_MAX:
+            reader.breaks(at.member(member), f"a house takes tasks by at most {TAKEN_MAX} {member}")
+
+
 RULES: Final = Rules(
-    nouns={HouseContract: "a house", HouseObligation: "an obligation"},
+    nouns={HouseContract: "a house", HouseObligation: "an obligation", HouseTasks: "`tasks`"},
     readers={},
-    checks={HouseContract: _house, HouseObligation: _obligation},
+    checks={HouseContract: _house, HouseObligation: _obligation, HouseTasks: _tasks},
     unions={},
     members={},
     missing={},
     distinct={(HouseContract, "obligations"): ("obligation", "check")},
-    sets=frozenset({(HouseObligation, "effects"), (HouseContract, "policies"), (HouseContract, "powers")}),
+    sets=frozenset(
+        {
+            (HouseObligation, "effects"),
+            (HouseContract, "policies"),
+            (HouseContract, "powers"),
+            (HouseTasks, "labels"),
+            (HouseTasks, "tools"),
+        }
+    ),
 )

@@ -99,7 +99,7 @@ class WorkLedger:
             return "duplicate"
         if lane.unfinished >= lane.bounds.waiting_max or len(work.payload) > PAYLOAD_BYTES_MAX:
             return "full"
-        self._set(lane, self._job(work, Waiting(due_at=now), now))
+        self._set(lane, self._job(work, Waiting(due_at=work.due_at or now), now))
         return "taken"
 
     def bury(self, work: Work, why: str, now: int) -> Put:
@@ -140,12 +140,12 @@ class WorkLedger:
         lane, job = self._held(lease)
         self._die(lane, job, why, now)
 
-    def release(self, lease: Lease, now: int) -> None:
+    def release(self, lease: Lease, due_at: int) -> None:
         try:
             lane, job = self._held(lease)
         except WardwrightError:
             return
-        self._move(lane, msgspec.structs.replace(job, attempts=job.attempts - 1), Waiting(due_at=now))
+        self._move(lane, msgspec.structs.replace(job, attempts=job.attempts - 1), Waiting(due_at=due_at))
 
     # -- looking after it ----------------------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ BOUNDS: Final = Bounds()
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What is put."""
 
+    due_at: int = 0
+    """µs since the epoch: not leased before, and in line with those that are due since then; 0: due at once."""
     key: str
     """Idempotency: the same key is the same job."""
     lane: str
@@ -139,7 +141,7 @@ class WorkQueue(Protocol):
     """Where work is put and taken from. Belongs to one event loop's thread."""
 
     def put(self, work: Work, *, on_durable: Durable | None = None) -> Put:
-        """Take a job in, due at once. `on_durable` is called only for one that was taken."""
+        """Take a job in. `on_durable` is called only for one that was taken."""
         ...
 
     def bury(self, work: Work, why: str) -> Put:
@@ -165,8 +167,9 @@ class WorkQueue(Protocol):
         """It failed for good. Raises `lease_lost`. Where `dead_max` is reached, the oldest dead job makes room."""
         ...
 
-    def release(self, lease: Lease) -> None:
-        """Give it back untried: due at once, the attempt not counted. A lease that was lost is left alone."""
+    def release(self, lease: Lease, *, delay_s: float = 0.0) -> None:
+        """Give it back untried: due at once or after a delay, the attempt not counted. A lease that was lost is left
+        alone."""
         ...
 
     async def drain(self) -> None:

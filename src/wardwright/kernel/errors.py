@@ -163,6 +163,9 @@ CODES: Final[dict[str, Code]] = {
     # journal
     "journal_broken": Code(_US, 500, _SERVER, "a chain of the journal does not verify"),
     "journal_incomplete": Code(_US, 500, _SERVER, "a chain of the journal has no closing checkpoint"),
+    "task_not_found": Code(_CALLER, 404, _INVALID, "no task has this id, or it ended too long ago"),
+    "tasks_full": Code(_CALLER, 429, _RATE, "too many tasks wait for a runner to take them in"),
+    "tasks_held": Code(_US, 409, _SERVER, "another process runs the tasks of this house"),
     "journal_locked": Code(_US, 409, _SERVER, "another process holds this state directory"),
     "journal_write": Code(_US, 503, _SERVER, "a record could not be written"),
     "lease_lost": Code(_US, 409, _SERVER, "a job was leased anew before its worker settled it"),

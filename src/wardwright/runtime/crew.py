@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from wardwright.runtime.notify import SILENT, Notifier
+
 READY: Final = b"serving "
 """How the line begins by which a worker says that it serves, and what."""
 
@@ -37,7 +39,13 @@ class Crew:
     """Construct, `run` once."""
 
     def __init__(
-        self, command: Callable[[int], Sequence[str]], count: int, *, listener: int, rest_s: float = REST_S
+        self,
+        command: Callable[[int], Sequence[str]],
+        count: int,
+        *,
+        listener: int,
+        notifier: Notifier = SILENT,
+        rest_s: float = REST_S,
     ) -> None:
         """`command` is the command line of a worker; each inherits the descriptor `listener`, and writes a line that
         begins with READY to its standard output once it serves. Whatever else it writes there is passed on."""
@@ -48,6 +56,7 @@ class Crew:
         self._fault = asyncio.Event()
         """A worker cannot be kept running, or somebody wants the end."""
         self._listener = listener
+        self._notifier = notifier
         self._rest_s = rest_s
         self._processes: dict[int, asyncio.subprocess.Process] = {}
 
@@ -56,7 +65,7 @@ class Crew:
         loop = asyncio.get_running_loop()
         for number in ENDING:
             loop.add_signal_handler(number, self._end, 0)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._send(0, signal.SIGHUP))
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         tasks: list[asyncio.Task[None]] = []
         try:
             served = await self._start(0)
@@ -65,6 +74,7 @@ class Crew:
                 if None not in others:
                     ready(served)
                     tasks = [loop.create_task(self._keep(number)) for number in range(self._count)]
+                    tasks.append(loop.create_task(self._notifier.feed()))
                     await self._fault.wait()
         finally:
             for task in tasks:
@@ -116,7 +126,15 @@ class Crew:
             if await self._start(number) is None:
                 return
 
+    def _reload(self) -> None:
+        """Let the keeper read the contract files again. It does so by itself: nothing is waited for."""
+        self._notifier.reloading()
+        self._send(0, signal.SIGHUP)
+        self._notifier.ready("the contract files are read again")
+
     def _end(self, code: int) -> None:
+        if not self._ending:
+            self._notifier.stopping("waiting for the workers to drain")
         self._ending = True
         self._exit = self._exit or (code if code >= 0 else 1)
         for number in self._processes:

@@ -66,6 +66,9 @@ from wardwright.storage.state import SqliteStateStore
 SLOTS_MAX: Final = 64
 """Harnesses that may work over one state directory at the same time."""
 
+SLOT_PREFIX: Final = "harness-"
+"""How the slots of their writers begin."""
+
 INDEX_FILE: Final = "tools.sqlite"
 KEPT_DIRECTORY: Final = "kept"
 """Contents of files as they were before a call wrote them, by tenant."""
@@ -287,7 +290,7 @@ class ToolRuntime:
             )
 
         for number in range(SLOTS_MAX):
-            slot = f"harness-{number}"
+            slot = f"{SLOT_PREFIX}{number}"
             try:
                 self.writer, started = open_writer(
                     make, self.state, node=node.node, slot=slot, now_us=self._clock.now_us()

@@ -69,8 +69,8 @@ class LedgerQueue(ABC):
         self._ledger.dead(lease, why, self._clock.now_us())
         await self._lasting()
 
-    def release(self, lease: Lease) -> None:
-        self._ledger.release(lease, self._clock.now_us())
+    def release(self, lease: Lease, *, delay_s: float = 0.0) -> None:
+        self._ledger.release(lease, self._clock.now_us() + _us(delay_s))
         self._note(None)
 
     async def drain(self) -> None:

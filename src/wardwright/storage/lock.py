@@ -61,6 +61,21 @@ class Lock:
         )
 
 
+def held(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def holder_of(path: Path) -> Holder | None:
     """Who the lock's file says holds it; None where it says nothing. Does not prove that they still do."""
     try:

@@ -192,7 +192,9 @@ def stored_jobs(path: Path) -> tuple[Job, ...]:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
         try:
-            return _read(db)[0]
+            # The process that makes the file may be about to: a queue without tables has no jobs yet.
+            made = db.execute("SELECT count(*) FROM sqlite_schema WHERE name IN ('epoch', 'jobs')").fetchone()
+            return _read(db)[0] if made == (2,) else ()
         finally:
             db.close()
     except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:

@@ -304,6 +304,29 @@ async def a_job_whose_taker_leaves_before_the_lease_lasts_was_not_tried(subject:
 
 
 @_case()
+async def a_job_that_is_given_back_may_rest_first(subject: Subject) -> None:
+    queue = subject.open()
+    queue.put(work("a"))
+    queue.release(await leased(queue), delay_s=5)
+    assert await queue.lease(LANE, visible_s=30) is None
+    subject.clock.advance(5_000_000)
+    assert (await leased(queue)).job.attempts == 1
+
+
+@_case()
+async def a_job_is_not_due_before_its_time_and_stands_in_line_by_it(subject: Subject) -> None:
+    queue = subject.open()
+    now_us = subject.clock.now_us()
+    queue.put(msgspec.structs.replace(work("later"), due_at=now_us + 5_000_000))
+    queue.put(work("now"))
+    queue.put(msgspec.structs.replace(work("urgent"), due_at=now_us - 60_000_000))
+    assert [(await leased(queue)).job.key for _ in range(2)] == ["urgent", "now"]
+    assert await queue.lease(LANE, visible_s=30) is None
+    subject.clock.advance(5_000_000)
+    assert (await leased(queue)).job.key == "later"
+
+
+@_case()
 async def a_put_that_was_told_durable_survives_a_kill(subject: Subject) -> None:
     queue = subject.open()
     await lasting(queue, work("a", ref="rcp_1"))

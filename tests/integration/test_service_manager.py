@@ -1,0 +1,57 @@
+"""A gateway under a service manager: the manager's socket is the test's, the gateway is the real process."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from parts.contracts import model, scripted
+from parts.gateway_process import running
+from parts.notify_socket import listening
+
+WATCHDOG = {"WATCHDOG_USEC": "400000"}
+
+
+def contracts(folder: Path) -> Path:
+    folder.mkdir()
+    for number, document in enumerate((scripted("s", {}), model("m", "s"))):
+        (folder / f"{number}.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_gateway_says_when_it_serves_reloads_and_ends(tmp_path: Path, options: Sequence[str]) -> None:
+    with listening(tmp_path, abstract=True) as manager:
+        env = {"NOTIFY_SOCKET": manager.address}
+        with running(contracts(tmp_path / "contracts"), tmp_path / "state", env=env, options=options) as gateway:
+            ready = manager.next()
+            assert ready is not None
+            assert ready["READY"] == "1"
+            assert gateway.url in ready["STATUS"]
+            gateway.send(signal.SIGHUP)
+            assert int(manager.until("RELOADING")["MONOTONIC_USEC"]) > 0
+            assert manager.until("READY")
+            assert gateway.child.process.poll() is None
+            gateway.child.process.terminate()
+            assert manager.until("STOPPING")["STOPPING"] == "1"
+            assert gateway.child.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_a_gateway_that_does_not_move_feeds_no_watchdog(tmp_path: Path, options: Sequence[str]) -> None:
+    with listening(tmp_path) as manager:
+        env = {"NOTIFY_SOCKET": manager.address, **WATCHDOG}
+        with running(contracts(tmp_path / "contracts"), tmp_path / "state", env=env, options=options) as gateway:
+            assert manager.until("WATCHDOG")
+            gateway.send(signal.SIGSTOP)
+            try:
+                manager.forget()
+                manager.next(within_s=0.2)  # what may have been on its way
+                assert manager.next(within_s=1.0) is None
+            finally:
+                gateway.send(signal.SIGCONT)
+            assert manager.until("WATCHDOG")
