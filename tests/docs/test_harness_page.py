@@ -13,6 +13,7 @@ import pytest
 from wardwright.cli.main import run
 from wardwright.harness.core.houses import BUILT_IN
 from wardwright.harness.core.modes import Mode
+from wardwright.runtime import settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/harness.md").read_text()
@@ -44,12 +45,19 @@ def test_the_python_on_the_page_runs_from_top_to_bottom(repository: Path, capsys
 
 
 def test_the_commands_on_the_page_end_as_it_says(repository: Path) -> None:
-    typed = [line for block in blocks("sh") for line in block.splitlines() if "…" not in line]
+    shown = [line for block in blocks("sh") for line in block.splitlines()]
+    typed = [line for line in shown if "…" not in line and not line.startswith("wardwright harness adapt")]
     assert typed
     for line in typed:
         said = re.search(r"# exit (\d)", line)
         words = shlex.split(line.replace("$PWD", str(repository)), comments=True)
         assert (line, run(words[1:])) == (line, int(said[1]) if said else 0)
+
+
+def test_the_settings_on_the_page_declare_bounds() -> None:
+    (declared,) = [block for block in blocks("yaml") if block.startswith("adapt:")]
+    adapt = settings.decode(declared.encode(), "wardwright.yaml").adapt
+    assert None not in (adapt.attempts, adapt.failure_ppm, adapt.timeout_s)
 
 
 def test_every_house_and_mode_stands_on_the_page() -> None:

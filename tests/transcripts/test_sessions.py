@@ -264,6 +264,8 @@ def _with_tools(desk: Path) -> None:
     (desk / "tools" / "deploy.yaml").write_text(DEPLOY)
     (desk / "tools" / "look.yaml").write_text(LOOK)
     (desk / "tools" / "sending.yaml").write_text(SENDING)
+    (desk / "bounds").mkdir()
+    (desk / "bounds" / "wardwright.yaml").write_text("adapt: {attempts: {low: 1, high: 3, step_max: 1}}\n")
     (desk / "arguments.json").write_text(f'{{"path": "{desk}/contracts", "pattern": "kind: provider"}}')
 
 

@@ -101,6 +101,10 @@ _HARNESS: Final = LazyGroup(
         "patterns": Command(
             "harness:patterns", "List what was learned from calls, by key, those with the most evidence first."
         ),
+        "adapt": Command(
+            "adapting:adapt",
+            "Propose other timeouts, attempts and breaker limits for tools, as changed contracts with their evidence.",
+        ),
     },
 )
 _KEY: Final = LazyGroup(

@@ -11,7 +11,6 @@ import asyncio
 import atexit
 import os
 import threading
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -229,7 +228,8 @@ class Harness:
             return self._thread
 
 
-_OPEN: Final[weakref.WeakSet[_Thread]] = weakref.WeakSet()
+_OPEN: Final[set[_Thread]] = set()
+"""Those that nobody closed yet, also where nobody holds their harness any more."""
 
 
 class _Thread:

@@ -14,7 +14,7 @@ import msgspec
 
 from wardwright.contracts import documents, sink_rules
 from wardwright.contracts.refusal import ContractErrors, in_order
-from wardwright.contracts.shapes import ROOT, Reader, Rules
+from wardwright.contracts.shapes import ROOT, At, Reader, Rules
 from wardwright.contracts.sink import DEFAULT, JsonlSink, SinkSettings, WebhookSink
 from wardwright.kernel.errors import WardwrightError
 
@@ -45,9 +45,29 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     calls_days: Positive | None = None
 
 
+class AdaptBounds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What one threshold of a tool may become."""
+
+    low: Positive
+    high: Positive
+    step_max: Positive
+    """The most by which one proposal moves it."""
+
+
+class Adapt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Within which bounds `wardwright harness adapt` may propose other thresholds for tools. What is unset is left
+    alone."""
+
+    attempts: AdaptBounds | None = None
+    failure_ppm: AdaptBounds | None = None
+    """Of the breaker."""
+    timeout_s: AdaptBounds | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How this installation runs."""
 
+    adapt: Adapt = Adapt()
     bind: str = "127.0.0.1:8787"
     """Address and port; port 0 lets the system choose."""
     capture: Literal["off", "bodies"] = "off"
@@ -101,17 +121,26 @@ ENVIRONMENT: Final = {
 }
 """Variables that override a setting."""
 
+
+def _check_bounds(reader: Reader, value: msgspec.Struct, at: At) -> None:
+    assert isinstance(value, AdaptBounds)
+    if value.low > value.high:
+        reader.breaks(at.member("low"), f"`low: {value.low}` lies above `high: {value.high}`", "exchange them")
+
+
 _RULES: Final = Rules(
     nouns={
         Settings: "the settings",
         Limits: "`limits`",
         Retention: "`retention`",
+        Adapt: "`adapt`",
+        AdaptBounds: "bounds of `adapt`",
         JsonlSink: "a sink of kind `jsonl`",
         WebhookSink: "a sink of kind `webhook`",
     },
     readers={},
     unions={},
-    checks={WebhookSink: sink_rules.check_webhook},
+    checks={AdaptBounds: _check_bounds, WebhookSink: sink_rules.check_webhook},
     members={
         (Settings, "sinks"): sink_rules.sinks,
         (JsonlSink, "path"): sink_rules.path,

@@ -10,7 +10,7 @@ from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.sink import DEFAULT, JsonlSink, WebhookSink
 from wardwright.contracts.sink_rules import SINKS_MAX
 from wardwright.kernel.errors import WardwrightError
-from wardwright.runtime.settings import Settings, load
+from wardwright.runtime.settings import Adapt, AdaptBounds, Settings, load
 
 
 def test_capture_is_off_until_someone_switches_it_on(tmp_path: Path) -> None:
@@ -19,6 +19,15 @@ def test_capture_is_off_until_someone_switches_it_on(tmp_path: Path) -> None:
     assert load(tmp_path, {}) == Settings()
     (tmp_path / "wardwright.yaml").write_text("capture: bodies\ncapture_bytes_max: 1000\n")
     assert load(tmp_path, {}) == Settings(capture="bodies", capture_bytes_max=1000)
+
+
+def test_bounds_of_thresholds_are_declared_and_lie_the_right_way_round(tmp_path: Path) -> None:
+    assert Settings().adapt == Adapt()
+    (tmp_path / "wardwright.yaml").write_text("adapt: {timeout_s: {low: 5, high: 60, step_max: 10}}\n")
+    assert load(tmp_path, {}).adapt == Adapt(timeout_s=AdaptBounds(low=5, high=60, step_max=10))
+    (tmp_path / "wardwright.yaml").write_text("adapt: {timeout_s: {low: 70, high: 60, step_max: 10}}\n")
+    with pytest.raises(ContractErrors, match="lies above"):
+        load(tmp_path, {})
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
