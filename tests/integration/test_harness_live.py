@@ -19,6 +19,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from parts.contracts import chat, model, scripted
+from parts.gateway_thread import running
 from parts.real_hands import PYTHON
 from parts.tool_audit import audited_state, records_of
 from parts.tool_child import runtime_of
@@ -298,3 +300,39 @@ def test_what_another_process_learned_is_heard(state: Path) -> None:
             await other.aclose()
 
     asyncio.run(scenario())
+
+
+def test_calls_of_models_teach_what_tools_are_foretold_with(tmp_path: Path) -> None:
+    documents = [scripted("s", {"text": "hi"}), model("m", "s")]
+    with running(tmp_path, documents) as gateway:
+        for _ in range(3):
+            status, _, _ = gateway.ask("/v1/chat/completions", chat("m"))
+            assert status == 200
+        gateway.ended(3)
+
+        async def scenario(runtime: ToolRuntime) -> None:
+            key = key_of("local", kind="model", name="m", shape="chat")
+            assert runtime.patterns.predict(key, runtime._clock.now_us()).evidence_milli >= 2_900
+
+        over(tmp_path / "state", [flaky()], scenario)
+
+
+def test_the_interpreter_ends_while_a_call_runs_and_its_receipt_says_so(state: Path, tmp_path: Path) -> None:
+    with silent(tmp_path) as (server, document):
+        program = f"""
+        import threading
+        from wardwright import Harness
+        harness = Harness(state={str(state)!r}, config={str(document)!r}, folder={str(tmp_path)!r})
+        url = "http://127.0.0.1:{server.getsockname()[1]}/"
+        threading.Thread(target=lambda: harness.execute("silent", url=url), daemon=True).start()
+        input()
+        """
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        connection, _ = server.accept()
+        child.communicate("\n", timeout=60)
+        connection.close()
+    assert child.returncode == 0
+    (receipt,) = audited_state(state)
+    assert receipt.status == "cancelled"

@@ -50,7 +50,7 @@ def observation_of(record: Record) -> Observation | None:
     selected = receipt.selected
     return Observation(
         at_us=receipt.started_at + receipt.timings.total_us,
-        cost_nano_usd=receipt.cost_nano_usd,
+        cost_nano_usd=receipt.cost_nano_usd or None,  # receipts hold 0 where no price was named
         key=key_of(
             receipt.caller.tenant.value,
             kind="model",
