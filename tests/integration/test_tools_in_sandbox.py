@@ -42,7 +42,7 @@ class Calls:
         contract = tool.contract if scope is None else msgspec.structs.replace(tool.contract, scope=scope)
         given = decoded(tool.arguments, arguments)
         hands = LocalHands(scope_of(contract, given), self._posture, self._walls)
-        context = Context(hands=hands, timeout_s=30.0, output_bytes_max=contract.output_bytes_max)
+        context = Context(hands=hands, output_bytes_max=contract.output_bytes_max, run="r", timeout_s=30.0)
         return asyncio.run(_ran(tool.run(given, context)))
 
 

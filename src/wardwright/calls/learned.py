@@ -77,7 +77,7 @@ def observations_of(record: Record) -> tuple[Observation, ...]:
         found.append(
             Observation(
                 at_us=receipt.started_at + tried.started_us + tried.took_us,
-                cost_nano_usd=tried.cost_nano_usd,
+                cost_nano_usd=tried.cost_nano_usd or None,  # receipts hold 0 where no price was named
                 key=key,
                 latency_us=tried.took_us,
                 order=record.seq * ATTEMPTS_MAX + place,

@@ -317,7 +317,12 @@ class Run:
         assert self.served.function is not None
         assert self.hands is not None
         contract = self.served.contract
-        context = Context(hands=self.hands, output_bytes_max=contract.output_bytes_max, timeout_s=self.left_s())
+        context = Context(
+            hands=self.hands,
+            output_bytes_max=contract.output_bytes_max,
+            run=said(self.call.caller.run) or self.receipt,
+            timeout_s=self.left_s(),
+        )
         result = await self.tried(self.served.function.run(self.arguments, context))
         return msgspec.to_builtins(result)
 

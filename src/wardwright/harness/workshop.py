@@ -13,8 +13,10 @@ Rule 4: a caller that gives up cancels what runs; the receipt says so.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, cast
+from weakref import WeakValueDictionary
 
 import msgspec
 import stamina
@@ -78,6 +80,7 @@ class Workshop:
         """Calls under way, by receipt."""
         self._answers = Answers(self._now)
         self._order = 0
+        self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def call(self, call: Call) -> Ended:
         """Carry a call out, or say why not. Raises nothing but what cancels it."""
@@ -101,10 +104,7 @@ class Workshop:
             return await work
         except asyncio.CancelledError:
             if not run.closed_already:
-                try:
-                    await self._sealed(run)
-                finally:
-                    self._closed(run, "cancelled", failure("tool_cancelled", "the caller gave up"))
+                self._closed(run, "cancelled", failure("tool_cancelled", "the caller gave up"))
             raise
         except Exception as defect:
             if run.closed_already:
@@ -138,8 +138,12 @@ class Workshop:
             return await self._instead(run, await self._told(run, "refused", _resting(run)))
         verdict: bool | None = None
         try:
-            await self._intended(run)
-            result = run.encoded(await self._ran(run))
+            async with self._alone(run, () if run.scope is None else run.scope.write):
+                try:
+                    await self._intended(run)
+                    result = run.encoded(await self._ran(run))
+                finally:
+                    await self._sealed(run)
             verdict = True
         except WardwrightError as error:
             verdict = False if run.ran and _blames(error) else None
@@ -149,7 +153,6 @@ class Workshop:
                 breaker.abandoned(began)
             else:
                 breaker.record(verdict, self._now(), began)
-        await self._sealed(run)
         return await self._finished(run, result)
 
     # -- whether it may ------------------------------------------------------------------------------------------------
@@ -379,6 +382,19 @@ class Workshop:
             return ended
         return await self.call(run.step(other, run.given(), degraded_from=run.served.name))
 
+    @asynccontextmanager
+    async def _alone(self, run: Run, paths: Iterable[str]) -> AsyncIterator[None]:
+        """Nobody else of this process writes there meanwhile, so that what stands before and after is this call's."""
+        assert run.served is not None
+        kept = run.served.contract.reversal == "T1" or run.undoes is not None
+        async with AsyncExitStack() as held:
+            for path in sorted(set(paths)) if kept else ():
+                lock = self._writing.get(path)
+                if lock is None:
+                    lock = self._writing[path] = asyncio.Lock()
+                await held.enter_async_context(lock)
+            yield
+
     async def _sealed(self, run: Run) -> None:
         """Say what the call left behind, so that undoing it can tell whether somebody has written since."""
         if run.ran and run.snapshots and run.hands is not None:
@@ -399,7 +415,6 @@ class Workshop:
         return await self._told(run, "completed", None, result)
 
     async def _failed(self, run: Run, error: WardwrightError) -> Ended:
-        await self._sealed(run)
         status = run.failed(error)
         if run.ran and status in ("failed", "timed_out"):
             decision = run.decide_after(status, error.code, b"")
@@ -477,22 +492,28 @@ class Workshop:
             await self._permitted(run, decision)
             run.reach()
             self._require_journal(run)
-            await self._taken(run, [one.path for one in receipt.snapshots])
-            if not forced:
-                _require_untouched(receipt.snapshots, run.snapshots)
-            await self._opened(run)
+            paths = [one.path for one in receipt.snapshots]
+            async with self._alone(run, paths):
+                await self._taken(run, paths)
+                if not forced:
+                    _require_untouched(receipt.snapshots, run.snapshots)
+                await self._opened(run)
+                await self._restored(run, receipt, forced=forced)
         except WardwrightError as error:
+            if run.ran:
+                return await self._failed(run, error)
             return await self._told(run, run.refused(error), error)
+        return await self._finished(run, run.encoded({"restored": paths}))
+
+    async def _restored(self, run: Run, receipt: tr.ToolReceipt, *, forced: bool) -> None:
         assert run.hands is not None
         keep = self.around.keep(run.tenant)
+        run.ran = True
         try:
-            run.ran = True
             for one in receipt.snapshots:
                 await run.hands.restore(one, keep, forced=forced)
-        except WardwrightError as error:
-            return await self._failed(run, error)
-        await self._sealed(run)
-        return await self._finished(run, run.encoded({"restored": [one.path for one in receipt.snapshots]}))
+        finally:
+            await self._sealed(run)
 
 
 def _require_untouched(then: Sequence[Snapshot], now: Sequence[Snapshot]) -> None:

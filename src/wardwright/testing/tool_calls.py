@@ -19,8 +19,9 @@ def call(tool: AnyTool, world: World, *, scope: ToolScope | None = None, **argum
     given = decoded(tool.arguments, arguments)
     context = Context(
         hands=ScriptedHands(world, scope_of(contract, given)),
-        timeout_s=float(contract.timeout_s),
         output_bytes_max=contract.output_bytes_max,
+        run="run",
+        timeout_s=float(contract.timeout_s),
     )
     return asyncio.run(_ran(tool, given, context))
 

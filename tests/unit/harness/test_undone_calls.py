@@ -130,6 +130,29 @@ def test_a_write_that_was_cancelled_says_what_it_left_and_can_be_undone(tmp_path
     on_stage(tmp_path, scenario, tools=[tool("slow", writes_and_waits, "write-local", scope=WRITES)])
 
 
+def test_two_writes_at_once_never_take_what_the_other_left_for_their_own(tmp_path: Path) -> None:
+    file, gate = tmp_path / "a", Gate()
+    file.write_text("before")
+
+    async def waits_and_writes(given: Given, context: Context) -> Made:
+        if given.text == "first":
+            await gate(given, context)
+        return await writes(given, context)
+
+    async def scenario(stage: Stage) -> None:
+        first = asyncio.create_task(stage.call("slow", path=str(file), text="first"))
+        await gate.entered.wait()
+        second = asyncio.create_task(stage.call("slow", path=str(file), text="second"))
+        await stage.call("echo")
+        gate.open.set()
+        one, other = [ended.receipt for ended in await asyncio.gather(first, second)]
+        assert one.snapshots[0].after == other.snapshots[0].before
+        refused = await stage.undo(one)
+        assert (refused.receipt.status, file.read_text()) == ("refused", "second")
+
+    on_stage(tmp_path, scenario, tools=[tool("slow", waits_and_writes, "write-local", scope=WRITES), tool("echo")])
+
+
 # Under the rules
 
 

@@ -44,6 +44,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of the call's time. Whoever runs the function ends it then; programs and hosts are told too."""
     output_bytes_max: int
     """Of the result, as JSON: a function cuts what it returns and says so."""
+    run: str
+    """The run that the call belongs to; the call's own receipt, where its caller names none. Who asks a model on the
+    way tells the gateway (`X-Wardwright-Run-Id`), and the two are told together."""
 
 
 class Tool(msgspec.Struct, Generic[A, R], frozen=True, kw_only=True):

@@ -84,3 +84,8 @@ def test_an_argument_does_not_widen_a_host(host: str) -> None:
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(WardwrightError):
         of(ToolScope(hosts=("{url}",)), url=url)
+
+
+@pytest.mark.parametrize("path", ["/srv//a", "/srv/./a", "//srv/a", "/srv/a/", "/srv/a/."])
+def test_a_path_has_one_spelling_in_a_scope(path: str) -> None:
+    assert of(ToolScope(read=("{path}",)), path=path).read == ("/srv/a",)
