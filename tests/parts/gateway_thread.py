@@ -146,7 +146,7 @@ class GatewayThread:
                         self._read[key] = line.next
                         record = parse(line.text)
                         receipt = receipt_of(record)
-                        if receipt is not None:
+                        if receipt is not None and not record.kind.startswith("tool."):
                             self._hear(record, receipt)
         return self._told
 

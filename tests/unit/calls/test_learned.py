@@ -57,7 +57,9 @@ def test_an_attempt_is_a_try_with_its_price_its_time_and_whom_it_reached() -> No
 
 
 def test_a_target_that_failed_is_told_though_another_answered() -> None:
-    first, second = learned.observations_of(record(CLOSED, tried(target="a", failure="server_error"), tried(target="b")))
+    first, second = learned.observations_of(
+        record(CLOSED, tried(target="a", failure="server_error"), tried(target="b"))
+    )
     assert [(one.key[4], one.outcome) for one in (first, second)] == [("a", "failed"), ("b", "succeeded")]
     assert first.order < second.order
 
