@@ -57,6 +57,7 @@ def test_the_commands_on_the_page_end_as_it_says(repository: Path) -> None:
 def test_the_settings_on_the_page_declare_bounds() -> None:
     (declared,) = [block for block in blocks("yaml") if block.startswith("adapt:")]
     adapt = settings.decode(declared.encode(), "wardwright.yaml").adapt
+    assert adapt.allow
     assert None not in (adapt.attempts, adapt.failure_ppm, adapt.timeout_s)
 
 

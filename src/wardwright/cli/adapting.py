@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +18,20 @@ from wardwright.cli.output import Output
 from wardwright.cli.tool_words import percent
 from wardwright.cli.tools import opened_shop
 from wardwright.contracts.decode import Located
-from wardwright.contracts.rewriting import appended, rewritten
+from wardwright.contracts.policy import PolicyContract
+from wardwright.contracts.rewriting import Changes, appended, rewritten
 from wardwright.contracts.tool import ToolContract
-from wardwright.harness.core.adapting import MEMBERS, Adapted, Rehearsed, changed, proposals
+from wardwright.harness.core.adapting import (
+    MEMBERS,
+    Adapted,
+    Rehearsed,
+    ask_or_allow,
+    asking,
+    changed,
+    enforced,
+    proposals,
+)
 from wardwright.harness.core.receipt import ToolReceipt
-from wardwright.harness.core.shelf import Served
 from wardwright.kernel.errors import Place, WardwrightError
 from wardwright.limits.adaptation import Bounds
 from wardwright.runtime import library, settings
@@ -76,28 +85,51 @@ def adapt(paths: tuple[Path, ...], since: str, tenant: str, apply: bool, undo: b
     """Propose other timeouts, attempts and breaker limits for tools, as changed contracts with their evidence.
 
     PATHs hold the contracts; the bounds stand in `adapt` of the settings in the first folder, and nothing is proposed
-    without them. Exit 2 where something would change. Rules that ask a person are never changed here.
+    without them. With `allow` in `adapt`, a rule that does nothing but ask a person about one tool goes into shadow
+    where that tool hardly ever fails, and is enforced again where it does. Exit 2 where something would change.
     """
     if undo:
         return _undone(state, out)
     require_state(state)
     folder = next((path for path in paths if path.is_dir()), None)
-    bounds = bounds_of(settings.load(folder, os.environ).adapt)
-    if not bounds:
+    declared = settings.load(folder, os.environ).adapt
+    bounds = bounds_of(declared)
+    if not bounds and not declared.allow:
         hint = (
             "write `adapt: {timeout_s: {low: 5, high: 120, step_max: 10}}` into `wardwright.yaml` beside the contracts"
         )
         raise WardwrightError("settings_invalid", "no threshold of tools has declared bounds", hint=hint)
     now_us = SystemClock().now_us()
-    found = _proposed(paths, bounds, state, tenant, instant_of(since, now_us), now_us)
-    files = _files(found, library.read(paths).tools, folder)
+    shop, read = opened_shop(paths), library.read(paths)
+    calls, patterns = _span(state, tenant, instant_of(since, now_us)), learned(StoredJournal(state).reader)
+    found: list[Rehearsed] = []
+    edits = _Edits()
+    for name in sorted(calls):
+        served = shop.shelf.find(name)
+        if served is None:
+            continue
+        made = proposals(served.contract, calls[name], patterns, bounds, tenant=tenant, now_us=now_us)
+        if made:
+            edits.of_tool(served.contract, made, read.tools.get(served.name), folder)
+            found += made
+    for document in read.policies.values() if declared.allow else ():
+        policy = document.value
+        rules = (
+            ask_or_allow(policy, rule, tool, calls.get(tool, ()), patterns, tenant=tenant, now_us=now_us)
+            for rule, tool in asking(policy)
+        )
+        made = tuple(one for one in rules if one is not None)
+        if made:
+            edits.of_policy(document, made)
+            found += made
+    files = tuple(edits.files.values())
     if apply and files:
         _write(files, state)
     adaptation = Adaptation(
         applied=apply and bool(files),
         diff="".join(_diff(files)),
         files=tuple(one.path for one in files),
-        proposals=tuple(one for _, made in found for one in made),
+        proposals=tuple(found),
     )
     out.answer(adaptation, lambda: _lines(adaptation))
     return Exit.PENDING if files and not apply else Exit.OK
@@ -117,50 +149,61 @@ def bounds_of(declared: Adapt) -> dict[Adapted, Bounds]:
     }
 
 
-_Found = tuple[Served, tuple[Rehearsed, ...]]
-
-
-def _proposed(
-    paths: Sequence[Path], bounds: Mapping[Adapted, Bounds], state: Path, tenant: str, since_us: int, now_us: int
-) -> list[_Found]:
-    """For each tool that was called: what its calls say."""
-    shelf = opened_shop(paths).shelf
-    reader = StoredJournal(state).reader
+def _span(state: Path, tenant: str, since_us: int) -> dict[str, list[ToolReceipt]]:
+    """Calls of a tenant by tool, in the order of time."""
     calls: dict[str, list[ToolReceipt]] = {}
-    for receipt in sorted(closed_calls(reader), key=lambda one: (one.started_at, one.receipt)):
+    for receipt in sorted(closed_calls(StoredJournal(state).reader), key=lambda one: (one.started_at, one.receipt)):
         if receipt.caller.tenant.value == tenant and receipt.started_at >= since_us:
             calls.setdefault(receipt.tool.name, []).append(receipt)
-    patterns = learned(reader)
-    found: list[_Found] = []
-    for name in sorted(calls):
-        served = shelf.find(name)
-        if served is not None:
-            made = proposals(served.contract, calls[name], patterns, bounds, tenant=tenant, now_us=now_us)
-            found += [(served, made)] if made else []
-    return found
+    return calls
 
 
-def _files(
-    found: Sequence[_Found], documents: Mapping[str, Located[ToolContract]], folder: Path | None
-) -> list[Written]:
-    """The files as the proposals want them."""
-    files: dict[str, Written] = {}
-    for served, made in found:
-        wanted = changed(served.contract, made)
-        document = documents.get(served.name)
-        path = document.file if document is not None else str(_own(folder) / ADAPTED)
-        known = files.get(path)
-        before = known.before if known is not None else _text(Path(path))
-        text = known.after if known is not None else before or ""
+class _Edits:
+    """Contract files with changes gathered into them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Written] = {}
+
+    def of_tool(
+        self,
+        contract: ToolContract,
+        made: Sequence[Rehearsed],
+        document: Located[ToolContract] | None,
+        folder: Path | None,
+    ) -> None:
+        wanted = changed(contract, made)
         if document is None:
-            after = appended(text, path, [wanted])
-        else:
-            changes = {
-                MEMBERS[one.proposal.threshold]: one.proposal.to for one in made if one.proposal.threshold != "allow"
-            }
-            after = rewritten(text, path, {served.name: changes}, [wanted])
-        files[path] = Written(after=after, before=before, path=path)
-    return list(files.values())
+            path = str(_own(folder) / ADAPTED)
+            self._put(path, appended(self._text(path), path, [wanted]))
+            return
+        changes = {MEMBERS[one]: to for one, to in _values(made)}
+        path = document.file
+        self._put(path, rewritten(self._text(path), path, {("tool", contract.name): changes}, [wanted]))
+
+    def of_policy(self, document: Located[PolicyContract], made: Sequence[Rehearsed]) -> None:
+        policy, path = document.value, document.file
+        to = {(one.rule or "").partition("/")[2]: enforced(one.proposal.to) for one in made}
+        rules = tuple(
+            msgspec.structs.replace(rule, enforce=to[rule.id]) if rule.id in to else rule for rule in policy.rules
+        )
+        wanted = msgspec.structs.replace(policy, rules=rules)
+        changes: Changes = {("rules", rule, "enforce"): word for rule, word in to.items()}
+        self._put(path, rewritten(self._text(path), path, {("policy", policy.name): changes}, [wanted]))
+
+    def _text(self, path: str) -> str:
+        known = self.files.get(path)
+        return known.after if known is not None else _text(Path(path)) or ""
+
+    def _put(self, path: str, after: str) -> None:
+        known = self.files.get(path)
+        before = known.before if known is not None else _text(Path(path))
+        self.files[path] = Written(after=after, before=before, path=path)
+
+
+def _values(made: Sequence[Rehearsed]) -> Iterator[tuple[Adapted, int]]:
+    for one in made:
+        if one.proposal.threshold != "allow":
+            yield one.proposal.threshold, one.proposal.to
 
 
 def _own(folder: Path | None) -> Path:
@@ -230,10 +273,14 @@ def _lines(found: Adaptation) -> Iterator[str]:
     for one in found.proposals:
         proposal, known = one.proposal, one.prediction
         says = f"{proposal.low:,} or more" if proposal.high is None else f"{proposal.low:,} to {proposal.high:,}"
-        yield f"{one.tool}: {proposal.threshold} {proposal.was:,} -> {proposal.to:,}"
+        if one.rule is not None:
+            yield f"{one.tool}: the rule {one.rule} -> {enforced(proposal.to)}"
+        else:
+            yield f"{one.tool}: {proposal.threshold} {proposal.was:,} -> {proposal.to:,}"
         yield f"  {proposal.why}"
+        says = f"calls say {says}; " if one.rule is None else ""
         yield (
-            f"  evidence  n = {proposal.evidence_milli / 1000:.1f}; calls say {says}; "
+            f"  evidence  n = {proposal.evidence_milli / 1000:.1f}; {says}"
             f"success {percent(known.success_ppm)} ({percent(known.low_ppm)} to {percent(known.high_ppm)})"
         )
         unknown = f", {one.unknown:,} more might have" if one.unknown else ""

@@ -1,4 +1,4 @@
-"""A YAML file of contracts with some numbers changed and everything else left as its author wrote it, comments too.
+"""A YAML file of contracts with some values changed and everything else left as its author wrote it, comments too.
 
 Rule 1: what comes out is decoded again: where it does not say exactly what it should, nothing is given.
 Rule 2: what is not YAML is not rewritten: a person does that.
@@ -14,24 +14,31 @@ from ruamel.yaml import YAML
 
 from wardwright.contracts.decode import decode
 from wardwright.contracts.digest import digest, plain
+from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.tool import ToolContract
 from wardwright.kernel.errors import Place, WardwrightError
 
 WIDTH: Final = 120
 
-Changes: TypeAlias = Mapping[tuple[str, ...], int]
-"""New values by the path of their members, such as `("retry", "attempts_max")`."""
+Changes: TypeAlias = Mapping[tuple[str, ...], int | str]
+"""New values by the path of their members, such as `("retry", "attempts_max")`; of a list's items by their `id`."""
 
 
-def rewritten(text: str, file: str, changes: Mapping[str, Changes], wanted: Iterable[ToolContract]) -> str:
-    """The file with the changes of each tool, by name. Raises `contract_invalid` where that cannot be written."""
+def rewritten(
+    text: str,
+    file: str,
+    changes: Mapping[tuple[str, str], Changes],
+    wanted: Iterable[ToolContract | PolicyContract],
+) -> str:
+    """The file with the changes of each contract, by kind and name. Raises `contract_invalid` where that cannot be
+    written."""
     if not file.endswith((".yaml", ".yml")):
         raise _refusal(file, "only YAML files are rewritten")
     yaml = _yaml()
     documents: list[Any] = list(yaml.load_all(text))  # YAML holds anything; only this file writes it
     for document in documents:
-        if isinstance(document, dict) and document.get("kind") == "tool":
-            for path, value in changes.get(str(document.get("name")), {}).items():
+        if isinstance(document, dict):
+            for path, value in changes.get((str(document.get("kind")), str(document.get("name"))), {}).items():
                 _set(document, path, value)
     out = io.StringIO()
     yaml.dump_all(documents, out)
@@ -51,10 +58,10 @@ def appended(text: str, file: str, added: Iterable[ToolContract]) -> str:
     return _require(text + out.getvalue(), file, added)
 
 
-def _require(text: str, file: str, wanted: Iterable[ToolContract]) -> str:
-    held = {one.value.name: one.value for one in decode(text.encode(), file) if isinstance(one.value, ToolContract)}
+def _require(text: str, file: str, wanted: Iterable[ToolContract | PolicyContract]) -> str:
+    held = {digest(one.value) for one in decode(text.encode(), file)}
     for one in wanted:
-        if one.name not in held or digest(held[one.name]) != digest(one):
+        if digest(one) not in held:
             raise _refusal(file, f"`{one.name}` cannot be written there so that it is read as it is meant")
     return text
 
@@ -64,10 +71,13 @@ def _refusal(file: str, message: str) -> WardwrightError:
     return WardwrightError("contract_invalid", message, place=Place(file=file), hint=hint)
 
 
-def _set(document: Any, path: tuple[str, ...], value: int) -> None:
+def _set(document: Any, path: tuple[str, ...], value: int | str) -> None:
     *folders, last = path
     for name in folders:
-        document = document.setdefault(name, {})
+        if isinstance(document, list):
+            document = next(item for item in document if item["id"] == name)
+        else:
+            document = document.setdefault(name, {})
     document[last] = value
 
 

@@ -58,6 +58,8 @@ class Adapt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """Within which bounds `wardwright harness adapt` may propose other thresholds for tools. What is unset is left
     alone."""
 
+    allow: bool = False
+    """Rules that do nothing but ask a person about one tool may go into shadow, and be enforced again."""
     attempts: AdaptBounds | None = None
     failure_ppm: AdaptBounds | None = None
     """Of the breaker."""

@@ -22,6 +22,18 @@ retry: {attempts_max: 3, wait_ms: 1}   # hopeful
 """
 
 
+ASKING = """\
+kind: policy
+name: reading
+rules:
+  - id: ask
+    phase: tool.before
+    when: {eq: [tool.name, file.read]}
+    then: [{require_approval: {message: May it?, expires_s: 60}}]
+    why: Until it is known.
+"""
+
+
 @pytest.fixture
 def contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tool whose repeated tries never succeed, as its calls say."""
@@ -67,6 +79,28 @@ def test_what_somebody_wrote_since_is_not_undone(contracts: Path, capsys: pytest
     assert run(["harness", "adapt", "--undo"]) == Exit.FAILED
     assert "somebody has changed the file" in capsys.readouterr().err
     assert "mine" in (contracts / "read.yaml").read_text()
+
+
+def test_a_rule_that_asks_about_a_tool_that_never_fails_goes_into_shadow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "wardwright.yaml").write_text("adapt: {allow: true}\n")
+    monkeypatch.setenv("WARDWRIGHT_STATE", str(tmp_path / "state"))
+    with Harness() as harness:
+        harness.batch([("file.read", {"path": __file__})] * 80)
+    (folder / "ask.yaml").write_text(ASKING)
+    with Harness(config=folder) as harness:
+        assert harness.execute("file.read", path=__file__).status == "awaiting_approval"
+    assert run(["harness", "adapt", str(folder), "--apply"]) == Exit.OK
+    told = capsys.readouterr().out
+    assert "file.read: the rule reading/ask -> shadow" in told
+    assert "1 of 81 calls would have come out otherwise" in told
+    with Harness(config=folder) as harness:
+        assert harness.execute("file.read", path=__file__).ok
+    assert run(["harness", "adapt", "--undo"]) == Exit.OK
+    assert (folder / "ask.yaml").read_text() == ASKING
 
 
 def test_nothing_is_proposed_without_declared_bounds(contracts: Path, capsys: pytest.CaptureFixture[str]) -> None:

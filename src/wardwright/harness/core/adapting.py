@@ -9,16 +9,17 @@ as unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from wardwright.contracts.policy import Comparison, Condition, Leaf, PolicyContract, RequireApproval, Rule
 from wardwright.contracts.tool import ToolContract
 from wardwright.harness.core.receipt import ToolReceipt
 from wardwright.harness.core.scorecard import made_of_tool
 from wardwright.limits import adaptation
-from wardwright.limits.adaptation import Bounds, Proposal
+from wardwright.limits.adaptation import ALLOW, ASK, Bounds, Proposal
 from wardwright.limits.breaker import Breaker
 from wardwright.limits.observed import Key, Observation, key_of
 from wardwright.limits.patterns import Patterns
@@ -38,6 +39,8 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     """A proposal, held against the calls of the span."""
 
     tool: str
+    rule: str | None = None
+    """The rule that asks a person about this tool, as `policy/rule`; null: a member of the tool's contract changes."""
     proposal: Proposal
     prediction: Prediction
     """What it rests on."""
@@ -73,6 +76,63 @@ def proposals(
         limit = adaptation.failure_rate(key, breaker.failure_ppm, breaker.calls_min, known, bounds["failure_ppm"])
         found.append((limit, known))
     return tuple(_rehearsed(contract, one, prediction, tried) for one, prediction in found if one is not None)
+
+
+def asking(policy: PolicyContract) -> Iterator[tuple[Rule, str]]:
+    """The rules of a policy that do nothing but ask a person about one tool, and that tool's name."""
+    for rule in policy.rules:
+        alone = rule.match is None and rule.expect is None and not rule.unless and rule.enforce != "off"
+        asks = bool(rule.then) and all(isinstance(one, RequireApproval) for one in rule.then)
+        if rule.phase == "tool.before" and alone and asks and (tool := _one_tool(rule.when)) is not None:
+            yield rule, tool
+
+
+def ask_or_allow(
+    policy: PolicyContract,
+    rule: Rule,
+    tool: str,
+    receipts: Sequence[ToolReceipt],
+    patterns: Patterns,
+    *,
+    tenant: str,
+    now_us: int,
+) -> Rehearsed | None:
+    """Whether a rule that asks about one tool should go on doing so: where hardly any call fails, nobody needs to be
+    asked, and the rule goes into shadow; where many do, one in shadow is enforced."""
+    key = key_of(tenant, kind="tool", name=tool)
+    known = patterns.predict(key, now_us)
+    now = ALLOW if rule.enforce == "shadow" else ASK
+    proposal = adaptation.effect(key, now, known, Bounds(high=ALLOW, low=ASK, step_max=1))
+    if proposal is None:
+        return None
+    mine = [one for one in receipts if one.tool.name == tool]
+    spoke = sum(_spoke(one, policy.name, rule.id, shadow=now == ALLOW) for one in mine)
+    name = f"{policy.name}/{rule.id}"
+    return Rehearsed(
+        calls=len(mine), otherwise=spoke, prediction=known, proposal=proposal, rule=name, tool=tool, unknown=0
+    )
+
+
+def enforced(to: int) -> Literal["shadow", "enforce"]:
+    """What `enforce` of a rule that asks becomes."""
+    return "shadow" if to == ALLOW else "enforce"
+
+
+def _one_tool(when: Condition | None) -> str | None:
+    """The tool that a condition names, where it does nothing else."""
+    match when:
+        case Leaf(field="tool.name", test=Comparison(op="eq", values=(str() as tool,), list=None)):
+            return tool
+        case _:
+            return None
+
+
+def _spoke(receipt: ToolReceipt, policy: str, rule: str, *, shadow: bool) -> bool:
+    return any(
+        (one.policy, one.rule) == (policy, rule)
+        for ruling in receipt.policy
+        for one in (ruling.decision.shadow if shadow else ruling.decision.kept)
+    )
 
 
 def changed(contract: ToolContract, made: Iterable[Rehearsed]) -> ToolContract:
