@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,3 +56,21 @@ def test_a_gateway_that_does_not_move_feeds_no_watchdog(tmp_path: Path, options:
             finally:
                 gateway.send(signal.SIGCONT)
             assert manager.until("WATCHDOG")
+
+
+def test_a_worker_that_is_stuck_is_killed_and_started_anew(tmp_path: Path) -> None:
+    def process_of(worker: int) -> int:
+        (lock,) = (tmp_path / "state" / "journal").glob(f"*/gateway-{worker}/lock")
+        return int(json.loads(lock.read_bytes())["pid"])
+
+    with listening(tmp_path) as manager:
+        env = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000000"}
+        options = ("--workers", "2")
+        with running(contracts(tmp_path / "contracts"), tmp_path / "state", env=env, options=options) as gateway:
+            manager.until("READY")
+            stuck = process_of(1)
+            os.kill(stuck, signal.SIGSTOP)
+            gateway.child.wait_for("a new worker", lambda: process_of(1) != stuck or None)
+            assert "worker 1 is stuck: it is killed" in gateway.child.said()
+            assert manager.until("WATCHDOG"), "the crew itself moves on"
+            assert gateway.stop() == 0

@@ -20,7 +20,7 @@ from wardwright.api.serving import serve_together
 from wardwright.cli.options import json_option, paths_argument, state_option
 from wardwright.cli.output import Output
 from wardwright.runtime.crew import READY, worker_command
-from wardwright.runtime.notify import SILENT, notifier_of
+from wardwright.runtime.notify import notifier_of
 from wardwright.runtime.settings import load
 from wardwright.runtime.state_directory import state_of
 from wardwright.runtime.wiring import Runtime
@@ -117,8 +117,8 @@ def serve(
                 sys.stdout.flush()
 
         shared = None if listener is None else socket.socket(fileno=listener)
-        told = notifier if worker is None else SILENT  # of a crew, its parent speaks
-        runner.run(run(runtime, started=started, listener=shared, notifier=told))
+        # A worker's manager is the crew's parent.
+        runner.run(run(runtime, started=started, listener=shared, notifier=notifier))
 
 
 def _lines(serving: Serving, *, needs_key: bool) -> Iterable[str]:

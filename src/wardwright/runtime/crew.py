@@ -5,12 +5,15 @@ starts anew: a connection that comes meanwhile waits for another.
 Rule 2: the keeper comes first. What it refuses (a broken journal, an address in use) ends the crew with its exit code.
 Rule 3: a worker that ends unasked is started anew, RESTARTS_MAX times within RESTARTS_WITHIN_S; then all end.
 Rule 4: workers end when this process does, however it ends: they hold the other end of a pipe.
+Rule 5: this process alone speaks to the service manager. Where there is a watchdog, workers feed one here: one that is
+stuck is killed, and started anew by rule 3.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections import deque
@@ -18,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from wardwright.runtime.notify import SILENT, Notifier
+from wardwright.runtime.pulses import Pulses
 
 READY: Final = b"serving "
 """How the line begins by which a worker says that it serves, and what."""
@@ -57,6 +61,9 @@ class Crew:
         """A worker cannot be kept running, or somebody wants the end."""
         self._listener = listener
         self._notifier = notifier
+        self._pulses = Pulses(notifier.watchdog_s, self._hear)
+        self._serves = False
+        """All serve, and the service manager knows."""
         self._rest_s = rest_s
         self._processes: dict[int, asyncio.subprocess.Process] = {}
 
@@ -65,22 +72,26 @@ class Crew:
         loop = asyncio.get_running_loop()
         for number in ENDING:
             loop.add_signal_handler(number, self._end, 0)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._send(0, signal.SIGHUP))
         tasks: list[asyncio.Task[None]] = []
+        self._pulses.open()
         try:
             served = await self._start(0)
             if served is not None:
                 others = await asyncio.gather(*(self._start(number) for number in range(1, self._count)))
                 if None not in others:
                     ready(served)
+                    self._serves = True
                     tasks = [loop.create_task(self._keep(number)) for number in range(self._count)]
                     tasks.append(loop.create_task(self._notifier.feed()))
+                    tasks.append(loop.create_task(self._pulses.keep(self._kill)))
                     await self._fault.wait()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop()
+            self._pulses.close()
             for number in (*ENDING, signal.SIGHUP):
                 loop.remove_signal_handler(number)
         return self._exit
@@ -89,6 +100,7 @@ class Crew:
         """Start a worker; what it serves, None where it does not, or shall not any more."""
         process = self._processes[number] = await asyncio.create_subprocess_exec(
             *self._command(number),
+            env=self._pulses.environment(os.environ),
             pass_fds=[self._listener],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -101,6 +113,7 @@ class Crew:
             log.error("worker %d did not serve within %d s", number, READY_S)
             process.kill()
         if line.startswith(READY):
+            self._pulses.begin(process.pid)
             return None if self._ending else line.removeprefix(READY)
         sys.stdout.buffer.write(line + await process.stdout.read())
         sys.stdout.flush()
@@ -111,7 +124,9 @@ class Crew:
         ends: deque[float] = deque()
         loop = asyncio.get_running_loop()
         while True:
-            code = await self._processes[number].wait()
+            process = self._processes[number]
+            code = await process.wait()
+            self._pulses.end(process.pid)
             if self._ending:
                 return
             log.error("worker %d ended with %d; it is started anew", number, code)
@@ -126,11 +141,20 @@ class Crew:
             if await self._start(number) is None:
                 return
 
-    def _reload(self) -> None:
-        """Let the keeper read the contract files again. It does so by itself: nothing is waited for."""
-        self._notifier.reloading()
-        self._send(0, signal.SIGHUP)
-        self._notifier.ready("the contract files are read again")
+    def _hear(self, pid: int, lines: frozenset[str]) -> None:
+        """What the keeper tells of reading the contract files again is passed on."""
+        if pid != self._processes[0].pid or self._ending:
+            return
+        if "RELOADING=1" in lines:
+            self._notifier.reloading()
+        elif "READY=1" in lines and self._serves:
+            self._notifier.tell("READY=1")
+
+    def _kill(self, pid: int) -> None:
+        for number, process in self._processes.items():
+            if process.pid == pid and process.returncode is None and not self._ending:
+                log.error("worker %d is stuck: it is killed", number)
+                process.kill()
 
     def _end(self, code: int) -> None:
         if not self._ending:
