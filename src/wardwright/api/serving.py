@@ -63,7 +63,7 @@ async def serve(runtime: Runtime, *, started: Callable[[str], None], listener: s
                 marker.write(url)
             started(url)
 
-        server = _Server(server_config(runtime), announce)
+        server = DrainingServer(server_config(runtime), announce)
         memory.settle()
         runtime.connection_count = lambda: len(server.server_state.connections)
         sockets = [listener]
@@ -145,7 +145,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(Server):
+class DrainingServer(Server):
     """uvicorn's server that says when it listens."""
 
     def __init__(self, config: Config, announce: Callable[[], None]) -> None:

@@ -85,6 +85,13 @@ _ALERT: Final = LazyGroup(
         "drop": Command("alerts:drop", "Forget dead letters."),
     },
 )
+_MCP: Final = LazyGroup(
+    name="mcp",
+    help="Tools over the Model Context Protocol: ours for others, those of others for us.",
+    table={
+        "serve": Command("mcp_serving:serve", "Serve governed tools to MCP clients."),
+    },
+)
 _RECEIPT: Final = LazyGroup(
     name="receipt",
     help="What happened: one receipt a call.",
@@ -116,6 +123,7 @@ _JOURNAL: Final = LazyGroup(
         "check": Command("checking:check", "Check contract files without serving them."),
         "model": _MODEL,
         "policy": _POLICY,
+        "mcp": _MCP,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,

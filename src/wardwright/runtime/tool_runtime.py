@@ -22,6 +22,8 @@ from wardwright.contracts.decode import Located
 from wardwright.contracts.house import HouseContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.tool import ToolContract
+from wardwright.gateway.core import keys
+from wardwright.gateway.core.keys import KeyRing
 from wardwright.harness.call import Call, Ended, Surroundings
 from wardwright.harness.core.houses import BUILT_IN as HOUSES
 from wardwright.harness.core.judged import judged
@@ -34,7 +36,7 @@ from wardwright.harness.sandbox.posture import posture
 from wardwright.harness.sandbox.snapshot import FileKeep
 from wardwright.harness.tools.built_in import BUILT_IN
 from wardwright.harness.workshop import Workshop
-from wardwright.journal.entry import Entry
+from wardwright.journal.entry import Entry, Record
 from wardwright.journal.state import Stale
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.history import History
@@ -113,6 +115,8 @@ class ToolRuntime:
         """`watching`: it lives on, so it listens to other processes and stores now and then; else it does both as it
         opens and closes."""
         self.approvals: ApprovalDesk
+        self.keys = KeyRing()
+        """Serving keys, as other processes make and revoke them."""
         self.past: ToolPast
         self.patterns = Patterns()
         self.reader = SegmentReader(state)
@@ -160,7 +164,7 @@ class ToolRuntime:
                 luck=luck,
                 writer=self.writer,
             )
-            self.approvals.restore(await asyncio.to_thread(self._following.restore))
+            self._take_in(await asyncio.to_thread(self._following.restore))
             history = History()
             history.declare({name: [(states_of(one.value), one.value.machines)] for name, one in self._remembering()})
             self._store = SqliteStateStore(self.state / f"remembered-{slot}.sqlite")
@@ -194,13 +198,31 @@ class ToolRuntime:
                     history=history,
                     houses=self.shop.houses,
                     patterns=self.patterns,
-                    rules=lambda house: self._rules.get(house, self._rules[""]),
+                    rules=self.rules_of,
                     shelf=self.shop.shelf,
                 ),
             )
             undo.pop_all()
         if self._watching:
             self._tasks.append(loop.create_task(self._keep_listening()))
+
+    def now_us(self) -> int:
+        """µs since the epoch."""
+        return self._clock.now_us()
+
+    def key_of(self, token: bytes) -> keys.Key | None:
+        """The serving key behind a token that may call; None without a token. Raises `invalid_api_key`,
+        `scope_missing`."""
+        if not token:
+            return None
+        key = self.keys.find(token, self.now_us())
+        if "call" not in key.scopes:
+            raise WardwrightError("scope_missing", "this key lacks the scope `call`")
+        return key
+
+    def rules_of(self, house: str) -> Rules | None:
+        """Those over calls in a house, by its name."""
+        return self._rules.get(house, self._rules[""])
 
     async def call(self, call: Call) -> Ended:
         return await self.workshop.call(call)
@@ -298,8 +320,18 @@ class ToolRuntime:
     def _look(self) -> None:
         records = self._following.look()
         if records:
-            self.approvals.restore(records)
+            self._take_in(records)
             self._tenant_keys.forgotten(forgotten_tenants(records))
+
+    def _take_in(self, records: Iterable[Record]) -> None:
+        """What other writers' control chains say: approvals, and who may call."""
+        found = tuple(records)
+        self.approvals.restore(found)
+        for record in found:
+            if record.kind == keys.CREATED:
+                self.keys.add(msgspec.json.decode(record.data, type=keys.Key))
+            elif record.kind == keys.REVOKED:
+                self.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
 
     async def _keep_listening(self) -> None:
         since_s = 0.0
