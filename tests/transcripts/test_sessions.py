@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -154,6 +155,12 @@ targets:
 """
 
 
+PEER: Final = f"""\
+#!/bin/sh
+PYTHONPATH={Path(__file__).parents[1]} exec {sys.executable} -m parts.mcp_servers "$@"
+"""
+
+
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
@@ -197,6 +204,8 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken" / "provider.yaml").write_text(DOCUMENTS["provider.yaml"])
     (tmp_path / "remote").mkdir()
     (tmp_path / "remote" / "far.yaml").write_text(REMOTE)
+    (tmp_path / "peer").write_text(PEER)
+    (tmp_path / "peer").chmod(0o755)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

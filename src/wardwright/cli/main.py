@@ -90,6 +90,10 @@ _MCP: Final = LazyGroup(
     help="Tools over the Model Context Protocol: ours for others, those of others for us.",
     table={
         "serve": Command("mcp_serving:serve", "Serve governed tools to MCP clients."),
+        "list": Command("mcp_listing:list_", "List the tools that would be served, with their estimated tokens."),
+        "add": Command("mcp_servers:add", "Take in a server: look at all that it offers, search it, pin it."),
+        "verify": Command("mcp_servers:verify", "Compare what servers offer with what was pinned."),
+        "remove": Command("mcp_servers:remove", "Take a server and its pin out."),
     },
 )
 _RECEIPT: Final = LazyGroup(

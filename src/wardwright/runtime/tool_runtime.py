@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ from wardwright.harness.core.judged import judged
 from wardwright.harness.core.rows import COLUMNS, row_of_tool
 from wardwright.harness.core.rules import Rules, rules_of
 from wardwright.harness.core.shelf import Shelf, shelf
+from wardwright.harness.mcp.peers import Peers
 from wardwright.harness.run import Installation
 from wardwright.harness.sandbox.hands import hands
 from wardwright.harness.sandbox.posture import posture
@@ -79,21 +81,25 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[WardwrightError, ...]
     """What was left out, and why."""
     houses: Mapping[str, HouseContract]
+    peers: Peers
+    """The MCP servers whose tools are on the shelf: the runtime starts and ends them."""
     policies: Mapping[str, Located[PolicyContract]]
     shelf: Shelf
 
 
 def shop_of(paths: Iterable[Path]) -> Shop:
     """Read contract files; a document that is wrong is left out and told. Blocks."""
-    read = library.read(tuple(paths))
-    functions, missing = tools.installed()
+    chosen = tuple(paths)
+    read = library.read(chosen)
+    peers = Peers(SystemClock(), os.environ)
+    functions, missing = tools.available(chosen, peers, os.environ)
     wrong = judged(read.tools, functions)
     refused = {error.place.file for error in wrong if error.place is not None}
     documents: dict[str, ToolContract] = {
         name: one.value for name, one in read.tools.items() if one.file not in refused
     }
     houses = {one.name: one for one in HOUSES} | {name: one.value for name, one in read.houses.items()}
-    told = (*(error for error in read.errors if error not in wrong), *wrong, *missing)
+    told = read.errors if read.tools else (*read.errors, *missing)  # with tools among them they were told there
     unknown = [
         WardwrightError("contract_reference", f"no policy is named `{policy}`", place=one.place("policies"))
         for one in read.houses.values()
@@ -103,6 +109,7 @@ def shop_of(paths: Iterable[Path]) -> Shop:
     return Shop(
         errors=(*told, *unknown),
         houses=houses,
+        peers=peers,
         policies=read.policies,
         shelf=shelf(functions, documents),
     )
@@ -203,6 +210,8 @@ class ToolRuntime:
                 ),
             )
             undo.pop_all()
+        if self.shop.peers.known:
+            self._tasks.append(loop.create_task(self.shop.peers.run()))
         if self._watching:
             self._tasks.append(loop.create_task(self._keep_listening()))
 

@@ -33,11 +33,12 @@ async def serve(door: Door) -> None:
         loop.add_signal_handler(signum, me.cancel)
     reader, writer = await _pipes()
 
-    def broken(why: Broken) -> None:
-        log.error("the client is let go: %s", why)
+    def over(why: Broken | None) -> None:
+        if why is not None:
+            log.error("the client is let go: %s", why)
 
     try:
-        async with streams_over(reader, writer, broken=broken) as (read, write):
+        async with streams_over(reader, writer, over=over) as (read, write):
             await door.server.run(read, write, door.server.create_initialization_options())
     except asyncio.CancelledError:
         pass  # told to end

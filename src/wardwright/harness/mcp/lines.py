@@ -33,11 +33,11 @@ async def streams_over(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     *,
-    broken: Callable[[Broken], None],
+    over: Callable[[Broken | None], None],
     unasked_max: int | None = None,
 ) -> AsyncIterator[TransportStreams]:
-    """Streams over a pipe in each direction. The reader's `limit` bounds a line. `broken` hears why it ended, where
-    that was the other side's doing; without `unasked_max` it may send as much as it likes."""
+    """Streams over a pipe in each direction. The reader's `limit` bounds a line. `over` hears that the other
+    side ended, and which bound it broke, if any. Without `unasked_max` it may send as much as it likes."""
     inward, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, outward = anyio.create_memory_object_stream[SessionMessage](0)
     unasked = 0
@@ -49,13 +49,14 @@ async def streams_over(
                 try:
                     line = await reader.readuntil(b"\n")
                 except asyncio.LimitOverrunError:
-                    broken(Broken(f"a message has more than {LINE_BYTES_MAX:,} bytes"))
+                    over(Broken(f"a message has more than {LINE_BYTES_MAX:,} bytes"))
                     return
                 except (asyncio.IncompleteReadError, OSError):
+                    over(None)
                     return
                 unasked += 1
                 if unasked_max is not None and unasked > unasked_max:
-                    broken(Broken(f"more than {unasked_max:,} messages that nobody asked for"))
+                    over(Broken(f"more than {unasked_max:,} messages that nobody asked for"))
                     return
                 if not line.strip():
                     continue
