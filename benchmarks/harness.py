@@ -27,8 +27,10 @@ from wardwright.harness.core.houses import BUILT_IN as HOUSES
 from wardwright.harness.core.modes import Mode
 from wardwright.harness.core.shelf import shelf
 from wardwright.harness.core.tool import AnyTool, Context, Tool, Tools
+from wardwright.harness.mcp.peers import Peers
 from wardwright.harness.workshop import observation_of
 from wardwright.limits.patterns import Patterns
+from wardwright.runtime.clock import SystemClock
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.tool_runtime import Shop, ToolRuntime
 
@@ -96,7 +98,13 @@ class Figure(NamedTuple):
 
 
 async def measured(folder: Path, rounds: int = ROUNDS) -> tuple[Figure, ...]:
-    shop = Shop(errors=(), houses={one.name: one for one in HOUSES}, policies={}, shelf=shelf(Tools(tools(folder)), {}))
+    shop = Shop(
+        errors=(),
+        houses={one.name: one for one in HOUSES},
+        peers=Peers(SystemClock(), {}),
+        policies={},
+        shelf=shelf(Tools(tools(folder)), {}),
+    )
     runtime = ToolRuntime(folder / "state", shop, Settings())
     await runtime.open()
     try:

@@ -18,6 +18,8 @@ from wardwright.harness.core.hands import Request
 from wardwright.harness.core.houses import BUILT_IN
 from wardwright.harness.core.shelf import shelf
 from wardwright.harness.core.tool import Context, Tool, Tools
+from wardwright.harness.mcp.peers import Peers
+from wardwright.runtime.clock import SystemClock
 from wardwright.runtime.settings import Settings
 from wardwright.runtime.tool_runtime import Shop, ToolRuntime
 
@@ -58,7 +60,13 @@ ASK = Tool(
 
 
 async def called(state: Path, url: str, caller: Caller) -> Ended:
-    shop = Shop(errors=(), houses={one.name: one for one in BUILT_IN}, policies={}, shelf=shelf(Tools((ASK,)), {}))
+    shop = Shop(
+        errors=(),
+        houses={one.name: one for one in BUILT_IN},
+        peers=Peers(SystemClock(), {}),
+        policies={},
+        shelf=shelf(Tools((ASK,)), {}),
+    )
     runtime = ToolRuntime(state, shop, Settings())
     await runtime.open()
     try:

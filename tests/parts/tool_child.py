@@ -86,6 +86,7 @@ def runtime_of(state: Path, policies: Sequence[Path], tools: Sequence[AnyTool] =
     shop = Shop(
         errors=(),
         houses={one.name: one for one in BUILT_IN},
+        peers=read.peers,
         policies=read.policies,
         shelf=shelf(Tools(tools), {}),
     )

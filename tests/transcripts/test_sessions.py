@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -209,6 +210,12 @@ tasks:
 """
 
 
+PEER: Final = f"""\
+#!/bin/sh
+PYTHONPATH={Path(__file__).parents[1]} exec {sys.executable} -m parts.mcp_servers "$@"
+"""
+
+
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`contracts/` and `state/` of that gateway. Look, do not touch: every session gets a copy."""
@@ -254,6 +261,8 @@ def desk(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "remote" / "far.yaml").write_text(REMOTE)
     (tmp_path / ".houses").mkdir()
     (tmp_path / ".houses" / "houses.yaml").write_text(HOUSES)
+    (tmp_path / "peer").write_text(PEER)
+    (tmp_path / "peer").chmod(0o755)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -318,7 +327,7 @@ def test_every_command_stands_in_some_session() -> None:
     from wardwright.cli.main import root
 
     typed = " ".join(command for path in SESSIONS for command in transcript.read(path).commands)
-    shown_elsewhere = {"serve", "demo", "receipt tail"}
+    shown_elsewhere = {"serve", "demo", "mcp serve", "receipt tail"}
     assert isinstance(root, LazyGroup)
     commands = {
         f"{noun} {verb}" if isinstance(group, LazyGroup) else noun

@@ -31,6 +31,7 @@ _BY_CODE: Final[dict[str, Exit]] = {
     "journal_broken": Exit.INTEGRITY,
     "journal_incomplete": Exit.PENDING,
     "record_invalid": Exit.INTEGRITY,
+    "tool_server_changed": Exit.INTEGRITY,
 }
 
 

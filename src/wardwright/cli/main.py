@@ -135,6 +135,17 @@ _ALERT: Final = LazyGroup(
         "drop": Command("alerts:drop", "Forget dead letters."),
     },
 )
+_MCP: Final = LazyGroup(
+    name="mcp",
+    help="Tools over the Model Context Protocol: ours for others, those of others for us.",
+    table={
+        "serve": Command("mcp_serving:serve", "Serve governed tools to MCP clients."),
+        "list": Command("mcp_listing:list_", "List the tools that would be served, with their estimated tokens."),
+        "add": Command("mcp_servers:add", "Take in a server: look at all that it offers, search it, pin it."),
+        "verify": Command("mcp_servers:verify", "Compare what servers offer with what was pinned."),
+        "remove": Command("mcp_servers:remove", "Take a server and its pin out."),
+    },
+)
 _RECEIPT: Final = LazyGroup(
     name="receipt",
     help="What happened: one receipt a call.",
@@ -183,6 +194,7 @@ _JOURNAL: Final = LazyGroup(
         "tool": _TOOL,
         "house": _HOUSE,
         "harness": _HARNESS,
+        "mcp": _MCP,
         "chat": Command("chat:chat", "Ask a model through the running gateway."),
         "key": _KEY,
         "receipt": _RECEIPT,

@@ -26,12 +26,13 @@ from wardwright.calls.receipt import said
 from wardwright.calls.rulings import Again
 from wardwright.dialects.answer import Identity
 from wardwright.gateway import approving, governing
+from wardwright.gateway.authentication import token_of
 from wardwright.gateway.capture import Tape
 from wardwright.gateway.catalog import Catalog, Version
 from wardwright.gateway.client import Client
-from wardwright.gateway.core.callers import Headers, bearer_of, unclaimed
+from wardwright.gateway.core.callers import Headers, unclaimed
 from wardwright.gateway.core.heading import Heading
-from wardwright.gateway.core.keys import TOKEN_PREFIX, Key, KeyRing, digest_of
+from wardwright.gateway.core.keys import Key, KeyRing, digest_of
 from wardwright.gateway.health import HealthBoard
 from wardwright.gateway.intake import Intake, Kind
 from wardwright.gateway.learned import Learned, LearnedBoard
@@ -55,8 +56,6 @@ RECENT_FAILURES_MAX: Final = 4096
 
 LESSONS_SKIPPED: Final = 8
 """Of so many calls with a count from the provider, one is learned from: enough for a ratio that drifts slowly."""
-
-_OWN_TOKEN: Final = TOKEN_PREFIX.encode()
 
 
 class TenantKeys(Protocol):
@@ -216,40 +215,12 @@ class Gateway:
 
         Raises `missing_api_key`, `invalid_api_key`, `host_not_allowed`, `origin_not_allowed`.
         """
-        if heading.token_hash is not None:
-            return self.keys.known(heading.token_hash, self.clock.now_us())
-        bearer = bearer_of(heading.headers)
-        if self.posture.keys == "required":
-            if bearer is None:
-                raise WardwrightError(
-                    "missing_api_key",
-                    "this gateway wants an API key",
-                    hint="send `Authorization: Bearer <key>`; `wardwright key create` makes one",
-                )
-        # SDKs insist on sending some key: what does not look like one of ours is no claim to be one.
-        elif bearer is None or not bearer.token.startswith(_OWN_TOKEN):
-            self._require_near(heading.headers)
-            return None
-        heading.token_hash = digest_of(bearer.token)
+        if heading.token_hash is None:
+            token = token_of(heading.headers, self.posture)
+            if token is None:
+                return None
+            heading.token_hash = digest_of(token)
         return self.keys.known(heading.token_hash, self.clock.now_us())
-
-    def _require_near(self, headers: Headers) -> None:
-        """Keyless access is for programs on this machine: not for web pages, nor through a name that was rebound."""
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-        if name not in self.posture.hosts:
-            raise WardwrightError(
-                "host_not_allowed",
-                "keyless access answers only to the host names it was told",
-                hint="use a key, or add the name to `hosts`",
-            )
-        origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1") not in self.posture.origins:
-            raise WardwrightError(
-                "origin_not_allowed",
-                "keyless access refuses calls from web pages",
-                hint="use a key, or add the origin to `origins`",
-            )
 
     def _decide(self, intake: Intake) -> tuple[Machine, Version | None, tuple[Effect, ...]]:
         """Everything up to the plan, the same for a live call and for a simulation."""

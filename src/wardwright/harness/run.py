@@ -293,8 +293,9 @@ class Run:
         assert self.served is not None
         name = self.served.contract.implements or self.served.name
         if self.requirement == "all" and name not in trusted:
-            message = f"`{name}` would run in this process, and the mode `{self.call.mode.value}` does not allow that"
-            raise failure("sandbox_unavailable", message, "call it in another mode, or serve it by MCP")
+            where = "outside of our walls" if self._is_foreign else "in this process"
+            message = f"`{name}` would run {where}, and the mode `{self.call.mode.value}` does not allow that"
+            raise failure("sandbox_unavailable", message, "call it in another mode")
 
     @property
     def requirement(self) -> Requirement:
@@ -465,7 +466,7 @@ class Run:
             ),
             tool=self._ref(),
             undoes=self.undoes,
-            walls="none" if self.hands is None else self.hands.walls,
+            walls=self._walls,
         )
 
     @property
@@ -492,8 +493,17 @@ class Run:
             scope=self.scope,
             shape=self.shape,
             undoes=self.undoes,
-            walls=self._around.walls,
+            walls="none" if self._is_foreign else self._around.walls,
         )
+
+    @property
+    def _is_foreign(self) -> bool:
+        """Another server does it."""
+        return self.served is not None and self.served.function is not None and self.served.function.foreign is not None
+
+    @property
+    def _walls(self) -> str:
+        return "none" if self.hands is None or self._is_foreign else self.hands.walls
 
     def _took_us(self) -> int:
         return (self._around.clock.monotonic_ns() - self._began_ns) // 1000

@@ -130,6 +130,11 @@ CODES: Final[dict[str, Code]] = {
     "tool_cancelled": Code(_CALLER, 499, _INVALID, "the caller gave up before the tool ended"),
     "tool_unavailable": Code(_UPSTREAM, 503, _SERVER, "the tool rests after failures"),
     "tool_timeout": Code(_UPSTREAM, 504, _SERVER, "the tool did not end within its time"),
+    "tool_server_changed": Code(_UPSTREAM, 502, _SERVER, "an MCP server's tools are not those that were pinned"),
+    "tool_server_suspect": Code(
+        _POLICY, 403, _PERMISSION, "definitions of an MCP server's tools may hide instructions"
+    ),
+    "tool_server_unpinned": Code(_CALLER, 400, _INVALID, "an MCP server whose tools were not pinned as it stands now"),
     # ourselves
     "overloaded": Code(_US, 503, _SERVER, "a bounded queue of the gateway is full"),
     "journal_unavailable": Code(_US, 503, _SERVER, "the journal cannot be written, and calls without it are refused"),

@@ -17,9 +17,11 @@ from wardwright.contracts.provider import Provider
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.tool import ToolContract
 from wardwright.kernel.errors import Place, WardwrightError
-from wardwright.runtime.settings import FILES
+from wardwright.runtime.settings import FILES, SERVERS_FILE, SERVERS_LOCK_FILE
 
 SUFFIXES: Final = (".yaml", ".yml", ".toml", ".json")
+NO_CONTRACTS: Final = frozenset({*FILES, SERVERS_FILE, SERVERS_LOCK_FILE})
+"""Files of a contract folder that hold something else."""
 FILES_MAX: Final = 4096
 """Contract files of one installation."""
 
@@ -49,7 +51,10 @@ def files_of(paths: Iterable[Path]) -> tuple[Path, ...]:
             found.update(
                 one
                 for one in path.rglob("*")
-                if one.suffix in SUFFIXES and one.name not in FILES and one.is_file() and not _is_hidden(one, path)
+                if one.suffix in SUFFIXES
+                and one.name not in NO_CONTRACTS
+                and one.is_file()
+                and not _is_hidden(one, path)
             )
         elif path.is_file():
             found.add(path)
@@ -62,7 +67,8 @@ def files_of(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 def read(paths: Iterable[Path]) -> Library:
     """Everything under the paths, checked against each other."""
-    files = files_of(paths)
+    chosen = tuple(paths)
+    files = files_of(chosen)
     documents: list[Document] = []
     errors: list[WardwrightError] = []
     unread: set[str] = set()
@@ -79,7 +85,7 @@ def read(paths: Iterable[Path]) -> Library:
     gathered = gather(documents)
     verdict = check(gathered.models, gathered.providers, gathered.policies, complete=not unread)
     return Library(
-        errors=(*errors, *gathered.errors, *verdict.errors, *_judged(gathered.tools)),
+        errors=(*errors, *gathered.errors, *verdict.errors, *_judged(gathered.tools, chosen)),
         files=files,
         models={name: model for name, model in gathered.models.items() if name not in verdict.refused},
         policies=gathered.policies,
@@ -91,15 +97,15 @@ def read(paths: Iterable[Path]) -> Library:
     )
 
 
-def _judged(tools: Mapping[str, Located[ToolContract]]) -> tuple[WardwrightError, ...]:
+def _judged(tools: Mapping[str, Located[ToolContract]], paths: tuple[Path, ...]) -> tuple[WardwrightError, ...]:
     """What is wrong with the tools, given the functions that there are."""
     if not tools:
         return ()
     # Only here: the functions of tools take longer to import than all that the commands without them need.
     from wardwright.harness.core.judged import judged
-    from wardwright.runtime.tools import installed
+    from wardwright.runtime.tools import available
 
-    functions, missing = installed()
+    functions, missing = available(paths)
     return (*missing, *judged(tools, functions))
 
 

@@ -21,6 +21,11 @@ from wardwright.kernel.errors import WardwrightError
 FILES: Final = ("wardwright.yaml", "wardwright.yml", "wardwright.toml", "wardwright.json")
 """Where settings stand in a contract folder; such a file is no contract."""
 
+SERVERS_FILE: Final = "mcp.json"
+"""Where a contract folder says which MCP servers there are; no contract either."""
+SERVERS_LOCK_FILE: Final = "mcp.lock.json"
+"""What was pinned of them."""
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,19 +25,22 @@ from wardwright.contracts.digest import canonical
 from wardwright.contracts.house import HouseContract
 from wardwright.contracts.policy import PolicyContract
 from wardwright.contracts.tool import ToolContract
+from wardwright.gateway.core import keys
+from wardwright.gateway.core.keys import KeyRing
 from wardwright.harness.call import Call, Ended, Surroundings
 from wardwright.harness.core.houses import BUILT_IN as HOUSES
 from wardwright.harness.core.judged import judged
 from wardwright.harness.core.rows import COLUMNS, row_of_tool
 from wardwright.harness.core.rules import Rules, rules_of
 from wardwright.harness.core.shelf import Shelf, shelf
+from wardwright.harness.mcp.peers import Peers
 from wardwright.harness.run import Installation
 from wardwright.harness.sandbox.hands import hands
 from wardwright.harness.sandbox.posture import posture
 from wardwright.harness.sandbox.snapshot import KEPT_ALL_BYTES_MAX, FileKeep
 from wardwright.harness.tools.built_in import BUILT_IN
 from wardwright.harness.workshop import Workshop
-from wardwright.journal.entry import Entry
+from wardwright.journal.entry import Entry, Record
 from wardwright.journal.state import Stale
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.history import History
@@ -83,14 +87,18 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[WardwrightError, ...]
     """What was left out, and why."""
     houses: Mapping[str, HouseContract]
+    peers: Peers
+    """The MCP servers whose tools are on the shelf: the runtime starts and ends them."""
     policies: Mapping[str, Located[PolicyContract]]
     shelf: Shelf
 
 
 def shop_of(paths: Iterable[Path]) -> Shop:
     """Read contract files; a document that is wrong is left out and told. Blocks."""
-    read = library.read(tuple(paths))
-    functions, missing = tools.installed()
+    chosen = tuple(paths)
+    read = library.read(chosen)
+    peers = Peers(SystemClock(), os.environ)
+    functions, missing = tools.available(chosen, peers, os.environ)
     wrong = judged(read.tools, functions)
     refused = {error.place.file for error in wrong if error.place is not None}
     documents: dict[str, ToolContract] = {
@@ -107,6 +115,7 @@ def shop_of(paths: Iterable[Path]) -> Shop:
     return Shop(
         errors=(*told, *unknown),
         houses=houses,
+        peers=peers,
         policies=read.policies,
         shelf=shelf(functions, documents),
     )
@@ -119,6 +128,8 @@ class ToolRuntime:
         """`watching`: it lives on, so it listens to other processes and stores now and then; else it does both as it
         opens and closes."""
         self.approvals: ApprovalDesk
+        self.keys = KeyRing()
+        """Serving keys, as other processes make and revoke them."""
         self.past: ToolPast
         self.patterns = Patterns()
         self.reader = SegmentReader(state)
@@ -170,7 +181,7 @@ class ToolRuntime:
                 luck=luck,
                 writer=self.writer,
             )
-            self.approvals.restore(await asyncio.to_thread(self._following.restore))
+            self._take_in(await asyncio.to_thread(self._following.restore))
             history = History()
             history.declare({name: [(states_of(one.value), one.value.machines)] for name, one in self._remembering()})
             self._store = SqliteStateStore(self.state / f"remembered-{slot}.sqlite")
@@ -206,13 +217,33 @@ class ToolRuntime:
                     history=history,
                     houses=self.shop.houses,
                     patterns=self.patterns,
-                    rules=lambda house: self._rules.get(house, self._rules[""]),
+                    rules=self.rules_of,
                     shelf=self.shop.shelf,
                 ),
             )
             undo.pop_all()
+        if self.shop.peers.known:
+            self._tasks.append(loop.create_task(self.shop.peers.run()))
         if self._watching:
             self._tasks.append(loop.create_task(self._keep_listening()))
+
+    def now_us(self) -> int:
+        """µs since the epoch."""
+        return self._clock.now_us()
+
+    def key_of(self, token: bytes) -> keys.Key | None:
+        """The serving key behind a token that may call; None without a token. Raises `invalid_api_key`,
+        `scope_missing`."""
+        if not token:
+            return None
+        key = self.keys.find(token, self.now_us())
+        if "call" not in key.scopes:
+            raise WardwrightError("scope_missing", "this key lacks the scope `call`")
+        return key
+
+    def rules_of(self, house: str) -> Rules | None:
+        """Those over calls in a house, by its name."""
+        return self._rules.get(house, self._rules[""])
 
     async def call(self, call: Call) -> Ended:
         return await self.workshop.call(call)
@@ -334,8 +365,18 @@ class ToolRuntime:
     def _look(self) -> None:
         records = self._following.look()
         if records:
-            self.approvals.restore(records)
+            self._take_in(records)
             self._tenant_keys.forgotten(forgotten_tenants(records))
+
+    def _take_in(self, records: Iterable[Record]) -> None:
+        """What other writers' control chains say: approvals, and who may call."""
+        found = tuple(records)
+        self.approvals.restore(found)
+        for record in found:
+            if record.kind == keys.CREATED:
+                self.keys.add(msgspec.json.decode(record.data, type=keys.Key))
+            elif record.kind == keys.REVOKED:
+                self.keys.revoke(msgspec.json.decode(record.data, type=keys.Revocation).id, record.at)
 
     async def _keep_listening(self) -> None:
         since_s = 0.0

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from wardwright.harness.core.tool import ENTRY_POINTS, AnyTool, Tool, Tools
+from wardwright.harness.mcp.peers import Peers
 from wardwright.harness.tools.built_in import BUILT_IN
 from wardwright.kernel.errors import WardwrightError
+from wardwright.runtime.servers import Unreached, folders_of, functions_in
 
 
 @cache
 def installed() -> tuple[Tools, tuple[WardwrightError, ...]]:
     """All tools, and why extensions are left out of them. Looked at once."""
     return gathered(entry_points(group=ENTRY_POINTS))
+
+
+def available(
+    paths: Iterable[Path], peers: Peers | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Tools, tuple[WardwrightError, ...]]:
+    """All tools with those of the MCP servers that the folders among the paths declare, and why some are left out.
+    Without `peers` they are there to be judged and listed. Blocks."""
+    functions, errors = installed()
+    folders = folders_of(paths)
+    if not folders:
+        return functions, errors
+    brought, refused = functions_in(
+        folders, peers or Unreached(), None if peers is None else peers.add, environment or {}
+    )
+    own = tuple(functions.get(name) for name in functions.names)
+    try:
+        return Tools((*own, *brought)), (*errors, *refused)
+    except WardwrightError as clash:
+        return functions, (*errors, *refused, clash)
 
 
 def gathered(points: Iterable[EntryPoint]) -> tuple[Tools, tuple[WardwrightError, ...]]:

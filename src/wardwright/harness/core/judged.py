@@ -1,6 +1,7 @@
 """What tool documents say, judged by the functions that there are.
 
-Rule 1: a document may narrow a function and give it another name; it never calls its effect lighter than it is.
+Rule 1: a document may narrow a function and give it another name; it never calls its effect lighter than it is. Of a
+function whose effect is only assumed it says what that is.
 Rule 2: a tool of steps is at least as grave as the gravest of its steps.
 Rule 3: every name is followed: functions, tools, arguments, holes of the scope, members of results.
 """
@@ -47,7 +48,8 @@ class _Judge:
             yield _unknown(one, "implements", f"no function is named `{name}`", name, self._functions.names)
             return
         function = self._functions.get(name)
-        if graver(one.value.effect, function.contract.effect) != one.value.effect:
+        lighter = graver(one.value.effect, function.contract.effect) != one.value.effect
+        if lighter and not function.assumed:
             message = f"`{name}` has the effect `{function.contract.effect}`; a contract cannot call it lighter"
             yield WardwrightError(
                 "contract_invalid", message, place=one.place("effect"), hint="write that, or a graver one"

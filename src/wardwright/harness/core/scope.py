@@ -81,7 +81,7 @@ def host_of(url: str, entry: str = "{url}") -> str:
 def _entries(entry: str, values: Mapping[str, object]) -> Iterator[str]:
     """The entry for each value of its hole: an entry has one hole that may be a list, or any number of plain ones."""
     names = template.holes(entry)
-    if any(values[name] in (None, ()) for name in names):
+    if any(values[name] in (None, (), msgspec.UNSET) for name in names):
         return
     lists = [name for name in names if isinstance(values[name], tuple)]
     plain = {name: str(values[name]) for name in names if name not in lists}

@@ -34,6 +34,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def arguments_schema(self) -> JsonSchema:
+        if self.function is not None and self.function.foreign is not None:
+            return self.function.foreign
         return schema(self.arguments)
 
     @property

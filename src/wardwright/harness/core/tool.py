@@ -57,6 +57,10 @@ class Tool(msgspec.Struct, Generic[A, R], frozen=True, kw_only=True):
     """A frozen struct that forbids unknown members."""
     result: type[R]
     run: Callable[[A, Context], Awaitable[R]]
+    assumed: bool = False
+    """Its effect is taken for the gravest since nobody knows it: a contract says what it is, lighter too."""
+    foreign: JsonSchema | None = None
+    """The schema of its arguments where somebody else wrote it; None: that of the type."""
 
     @property
     def name(self) -> str:
@@ -69,7 +73,7 @@ class Tool(msgspec.Struct, Generic[A, R], frozen=True, kw_only=True):
 
     def under(self, contract: ToolContract) -> Tool[A, R]:
         """The same function under another contract, and its name."""
-        return Tool(contract=contract, arguments=self.arguments, result=self.result, run=self.run)
+        return msgspec.structs.replace(self, contract=contract)
 
 
 AnyTool: TypeAlias = Tool[Any, Any]
@@ -122,7 +126,7 @@ def spelled(name: str) -> str:
 def decoded(cls: type[A], given: bytes | Mapping[str, object]) -> A:
     """Arguments from JSON, or from keyword values. Raises `tool_arguments`, told by the first that is wrong."""
     values = _values(given)
-    known = {field.name: field for field in msgspec.structs.fields(cls)}
+    known = {field.encode_name: field for field in msgspec.structs.fields(cls)}
     for name in values:
         if name not in known:
             raise _refusal(f"there is no argument `{_short(name)}`", _short(name), did_you_mean(name, known))

@@ -1,0 +1,1 @@
+"""What of the Model Context Protocol is decided without talking to anybody: definitions, pins, findings."""
