@@ -13,6 +13,7 @@ from parts import raw_upstream, task_desk
 from parts.notify_socket import listening
 from parts.raw_upstream import RawUpstream, Turn
 from parts.task_desk import add, one, runner, states, until
+from wardwright.cli.main import run
 
 
 def contracts(folder: Path, upstream: RawUpstream, **more: Any) -> Path:
@@ -172,3 +173,40 @@ def test_a_runner_reads_the_contracts_again_and_ends_in_good_order(tmp_path: Pat
             assert manager.until("WATCHDOG")
             child.process.terminate()
             assert child.process.wait(30) == 0, child.said()
+
+
+def test_a_task_waits_for_a_person_and_counts_no_attempt_meanwhile(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = {
+        "kind": "policy",
+        "name": "careful",
+        "rules": [
+            {
+                "id": "ask-first",
+                "phase": "tool.before",
+                "when": {"eq": ["tool.name", "tell"]},
+                "then": [{"require_approval": {"message": "It leaves the house.", "expires_s": 3600}}],
+                "why": "A person looks at what leaves.",
+            }
+        ],
+    }
+    with raw_upstream.running(ok) as upstream:
+        config = contracts(tmp_path / "contracts", upstream)
+        (config / "careful.json").write_text(json.dumps(policy))
+        task = add(state, words(upstream, "tell"), "--attempts", "1")
+        with runner(state, "--config", str(config)) as child:
+
+            def asked() -> str | None:
+                capsys.readouterr()
+                assert run(["approval", "list", "--status", "pending", "--json", "--state", str(state)]) == 0
+                return next((one["id"] for one in json.loads(capsys.readouterr().out)["data"]), None)
+
+            (state / "journal").mkdir(parents=True, exist_ok=True)
+            child.wait_for("a state directory", lambda: (state / "node.json").exists() or None)
+            approval = child.wait_for("an approval to give", asked)
+            assert upstream.turns == []
+            assert run(["approval", "approve", approval, "--state", str(state)]) == 0
+            done = until(child, state, task, "done")
+        assert done["attempts"] == 1
+        assert len(upstream.turns) == 1
