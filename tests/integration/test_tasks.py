@@ -210,3 +210,32 @@ def test_a_task_waits_for_a_person_and_counts_no_attempt_meanwhile(
             done = until(child, state, task, "done")
         assert done["attempts"] == 1
         assert len(upstream.turns) == 1
+
+
+def test_however_often_runners_are_killed_nothing_is_lost_and_no_effect_is_made_twice(
+    tmp_path: Path, state: Path
+) -> None:
+    cut = (3, 8, 13)
+    with raw_upstream.running(lambda turn: hangs(turn) if turn.nth in cut else ok(turn)) as upstream:
+        config = str(contracts(tmp_path / "contracts", upstream))
+        ids: dict[str, str] = {}
+        for number in range(10):
+            tool = "tell" if number % 2 else "ask"
+            calls = f"{tool} url={upstream.base_url}/{tool}-{number}\nask url={upstream.base_url}/then-{number}"
+            ids[add(state, calls, "--attempts", "9")] = f"{tool}-{number}"
+        for nth in cut:
+            with runner(state, "--config", config, "--parallel", "2") as child:
+                upstream.wait_for_turn(nth)
+                child.process.kill()
+                child.process.wait()
+        with runner(state, "--config", config, "--once") as child:
+            child.process.wait(60)
+        made = [turn.head.split()[1].decode().rpartition("/")[2] for turn in upstream.turns]
+        assert not [name for name in made if name.startswith("tell") and made.count(name) > 1]
+        for id_, name in ids.items():
+            found = one(state, id_)
+            if found["state"] == "done":
+                assert {name, name.replace("tell", "then").replace("ask", "then")} <= set(made)
+            else:
+                assert (found["state"], name[:4]) == ("dead", "tell"), "reads are made again until they are done"
+                assert "nobody knows what became of rct_" in found["note"]
