@@ -13,6 +13,7 @@ from parts import raw_upstream, task_desk
 from parts.notify_socket import listening
 from parts.raw_upstream import RawUpstream, Turn
 from parts.task_desk import add, one, runner, states, until
+from wardwright.cli.main import run
 
 
 def contracts(folder: Path, upstream: RawUpstream, **more: Any) -> Path:
@@ -172,3 +173,69 @@ def test_a_runner_reads_the_contracts_again_and_ends_in_good_order(tmp_path: Pat
             assert manager.until("WATCHDOG")
             child.process.terminate()
             assert child.process.wait(30) == 0, child.said()
+
+
+def test_a_task_waits_for_a_person_and_counts_no_attempt_meanwhile(
+    tmp_path: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = {
+        "kind": "policy",
+        "name": "careful",
+        "rules": [
+            {
+                "id": "ask-first",
+                "phase": "tool.before",
+                "when": {"eq": ["tool.name", "tell"]},
+                "then": [{"require_approval": {"message": "It leaves the house.", "expires_s": 3600}}],
+                "why": "A person looks at what leaves.",
+            }
+        ],
+    }
+    with raw_upstream.running(ok) as upstream:
+        config = contracts(tmp_path / "contracts", upstream)
+        (config / "careful.json").write_text(json.dumps(policy))
+        task = add(state, words(upstream, "tell"), "--attempts", "1")
+        with runner(state, "--config", str(config)) as child:
+
+            def asked() -> str | None:
+                capsys.readouterr()
+                assert run(["approval", "list", "--status", "pending", "--json", "--state", str(state)]) == 0
+                return next((one["id"] for one in json.loads(capsys.readouterr().out)["data"]), None)
+
+            (state / "journal").mkdir(parents=True, exist_ok=True)
+            child.wait_for("a state directory", lambda: (state / "node.json").exists() or None)
+            approval = child.wait_for("an approval to give", asked)
+            assert upstream.turns == []
+            assert run(["approval", "approve", approval, "--state", str(state)]) == 0
+            done = until(child, state, task, "done")
+        assert done["attempts"] == 1
+        assert len(upstream.turns) == 1
+
+
+def test_however_often_runners_are_killed_nothing_is_lost_and_no_effect_is_made_twice(
+    tmp_path: Path, state: Path
+) -> None:
+    cut = (3, 8, 13)
+    with raw_upstream.running(lambda turn: hangs(turn) if turn.nth in cut else ok(turn)) as upstream:
+        config = str(contracts(tmp_path / "contracts", upstream))
+        ids: dict[str, str] = {}
+        for number in range(10):
+            tool = "tell" if number % 2 else "ask"
+            calls = f"{tool} url={upstream.base_url}/{tool}-{number}\nask url={upstream.base_url}/then-{number}"
+            ids[add(state, calls, "--attempts", "9")] = f"{tool}-{number}"
+        for nth in cut:
+            with runner(state, "--config", config, "--parallel", "2") as child:
+                upstream.wait_for_turn(nth)
+                child.process.kill()
+                child.process.wait()
+        with runner(state, "--config", config, "--once") as child:
+            child.process.wait(60)
+        made = [turn.head.split()[1].decode().rpartition("/")[2] for turn in upstream.turns]
+        assert not [name for name in made if name.startswith("tell") and made.count(name) > 1]
+        for id_, name in ids.items():
+            found = one(state, id_)
+            if found["state"] == "done":
+                assert {name, name.replace("tell", "then").replace("ask", "then")} <= set(made)
+            else:
+                assert (found["state"], name[:4]) == ("dead", "tell"), "reads are made again until they are done"
+                assert "nobody knows what became of rct_" in found["note"]

@@ -26,7 +26,7 @@ import msgspec
 from wardwright.contracts.model import Name
 from wardwright.harness.core.receipt import Opened, ToolReceipt
 from wardwright.harness.core.rows import opened_in, receipt_in
-from wardwright.harness.core.tasks import PREFIX, Task
+from wardwright.harness.core.tasks import Task
 from wardwright.journal.record import read
 from wardwright.journal.store import Cursor
 from wardwright.journal.work_queue import Dead, Done, Job, Leased, Waiting
@@ -171,10 +171,6 @@ def calls_of(reader: SegmentReader, task: str, since_us: int) -> tuple[tuple[Too
             elif begun is not None and _of(begun, task):
                 opened.append(begun)
     return tuple(ended), tuple(opened)
-
-
-def is_task_id(text: str) -> bool:
-    return text.startswith(f"{PREFIX}_") and text.replace("_", "").isalnum()
 
 
 def _of(one: ToolReceipt | Opened, task: str) -> bool:
