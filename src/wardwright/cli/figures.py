@@ -58,10 +58,10 @@ def short(digest: str | None) -> str:
 
 def counted(number: int, noun: str) -> str:
     """
-    >>> counted(1, "file"), counted(2, "file")
-    ('1 file', '2 files')
+    >>> counted(1, "file"), counted(2000, "file")
+    ('1 file', '2,000 files')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def share(ppm: int) -> str:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from wardwright.cli import tool_words
-from wardwright.cli.figures import duration, instant, instant_of, usd
+from wardwright.cli.figures import counted, duration, instant, instant_of, usd
 from wardwright.cli.options import json_option, state_option
 from wardwright.cli.output import Output, columns
 from wardwright.cli.scorecard_page import page
@@ -202,7 +202,7 @@ HEADERS: Final = (
 
 
 def _card(card: Scorecard, by: By | None) -> Iterator[str]:
-    yield f"{instant(card.since_us)} to {instant(card.until_us)}: {card.all.calls:,} calls"
+    yield f"{instant(card.since_us)} to {instant(card.until_us)}: {counted(card.all.calls, 'call')}"
     tables: tuple[By, ...] = ("tool", "house", "model") if by is None else (by,)
     for table in tables:
         lines = card.of(table)

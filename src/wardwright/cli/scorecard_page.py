@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from wardwright.cli.figures import duration, instant, usd
+from wardwright.cli.figures import counted, duration, instant, usd
 from wardwright.harness.core.scorecard import Line, Scorecard
 from wardwright.limits.prediction import PPM
 from wardwright.limits.scoring import Report
@@ -71,7 +71,7 @@ def page(card: Scorecard) -> str:
             f"<style>{_STYLE}</style>",
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             _text(_LEFT, 40, "Scorecard", "title"),
-            _text(_LEFT, 64, f"{span}: {card.all.calls:,} calls, {usd(card.all.cost_nano_usd)}", "quiet"),
+            _text(_LEFT, 64, f"{span}: {counted(card.all.calls, 'call')}, {usd(card.all.cost_nano_usd)}", "quiet"),
             *parts,
             "</svg>",
             "",
@@ -80,7 +80,7 @@ def page(card: Scorecard) -> str:
 
 
 def _about(card: Scorecard, span: str) -> str:
-    told = [f"{span}, {card.all.calls:,} calls."]
+    told = [f"{span}, {counted(card.all.calls, 'call')}."]
     for title, lines in (("Tools", card.tools), ("Houses", card.houses), ("Models", card.models)):
         if lines:
             said = "; ".join(f"{_name(line)} {_rate(line)} of {line.calls:,}" for line in lines[:ROWS_MAX])

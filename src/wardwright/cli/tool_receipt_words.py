@@ -13,6 +13,7 @@ from wardwright.harness.core.before import Absent, Snapshot, State
 from wardwright.harness.core.receipt import Ruling, ToolReceipt
 from wardwright.harness.core.rows import Summary
 from wardwright.policy.decision import Decision, Fired
+from wardwright.runtime.tool_records import Standing
 
 HEADERS: Final = ("STARTED", "STATUS", "TOOL", "EFFECT", "HOUSE", "MODE", "TRIES", "FORETOLD", "TOOK", "RECEIPT")
 
@@ -34,10 +35,12 @@ def row(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def lines(receipt: ToolReceipt, whys: Mapping[str, str]) -> Iterator[str]:
+def lines(receipt: ToolReceipt, whys: Mapping[str, str], state: Standing = "closed") -> Iterator[str]:
     """The story of one call. `whys` are the reasons of rules, by `policy/rule`, as far as their policies are stored."""
     error = "" if receipt.error is None else f" with {receipt.error}"
     ended = f"{receipt.status.replace('_', ' ')}{error} in {duration(receipt.timings.total_us)}"
+    if state == "open":
+        ended = "is under way, or its record is not written yet"
     yield f"{receipt.receipt}  {receipt.tool.name} {ended}"
     yield ""
     yield f"called    {instant(receipt.started_at)} by {caller_of(receipt.caller)}"

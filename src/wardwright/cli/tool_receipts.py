@@ -14,12 +14,12 @@ from wardwright.cli.output import Output
 from wardwright.cli.recorded import Recorded
 from wardwright.cli.why import reasons_of
 from wardwright.contracts.refusal import did_you_mean
-from wardwright.harness.core.receipt import CLOSED, LOST, PREFIX, ToolReceipt
+from wardwright.harness.core.receipt import PREFIX, ToolReceipt
 from wardwright.harness.core.rows import COLUMNS
 from wardwright.journal.store import Where
 from wardwright.kernel.errors import WardwrightError
 from wardwright.runtime.offline import require_state
-from wardwright.runtime.tool_records import ToolRecords, receipt_among
+from wardwright.runtime.tool_records import Standing, ToolRecords, receipt_among, standing_of
 
 _TYPES: Final = {column.name: column.type for column in COLUMNS}
 
@@ -29,8 +29,8 @@ class FullTool(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     """The receipt's id."""
-    state: str
-    """`open`: the call is under way; `closed`; `lost`: the process ended before the call did."""
+    state: Standing
+    """`open`: the call is under way; `lost`: the process ended before the call did."""
     receipt: ToolReceipt
     """Of a call that was not closed: what is known of it."""
     records: tuple[Position, ...]
@@ -61,12 +61,11 @@ def shown(id_: str, state: Path, out: Output) -> None:
         records = tools.records(id_)
         receipt = receipt_among(records) or tools.receipt(id_)
         reasons = reasons_of(receipt.policies, recorded.load)
-    kinds = {record.kind for record in records}
-    standing = "closed" if CLOSED in kinds else "lost" if LOST in kinds else "open"
-    full = FullTool(id=id_, receipt=receipt, records=tuple(map(position_of, records)), state=standing)
+    state_now = standing_of(records)
+    full = FullTool(id=id_, receipt=receipt, records=tuple(map(position_of, records)), state=state_now)
     last = full.records[-1]
     place = f"record    {last.writer}/{last.chain} seq {last.seq}, {last.id[:12]}"
-    out.answer(full, lambda: (*tool_receipt_words.lines(receipt, reasons), place))
+    out.answer(full, lambda: (*tool_receipt_words.lines(receipt, reasons, state_now), place))
 
 
 def _condition(name: str, value: str) -> Where:

@@ -23,7 +23,7 @@ from wardwright.harness.core.rows import summary_of
 from wardwright.journal.store import Where
 from wardwright.kernel.errors import WardwrightError
 from wardwright.rehearsal.replay import Load, policies_of, policy_of
-from wardwright.runtime.tool_records import PAGE_MAX, ToolRecords, receipt_among
+from wardwright.runtime.tool_records import PAGE_MAX, Standing, ToolRecords, receipt_among, standing_of
 
 RUN_CALLS_MAX: Final = 1000
 """Calls of one kind in one run that are told, the newest."""
@@ -52,6 +52,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """The story of one call."""
 
     id: str
+    state: Standing
     tool: ToolReceipt | None
     """Set for a tool call."""
     model: Receipt | None
@@ -79,7 +80,8 @@ def why(receipt: str, state: Path, out: Output) -> None:
 
 def story(id_: str, recorded: Recorded, tools: ToolRecords) -> Why:
     """Raises `receipt_not_found`."""
-    tool = tools.receipt(id_) if id_.startswith(f"{PREFIX}_") else None
+    is_tool = id_.startswith(f"{PREFIX}_")
+    tool = tools.receipt(id_) if is_tool else None
     model = recorded.receipt(id_) if tool is None else None
     if tool is not None:
         fired = (one for ruling in tool.policy for one in ruling.decision.reasons)
@@ -102,6 +104,7 @@ def story(id_: str, recorded: Recorded, tools: ToolRecords) -> Why:
         model=model,
         older=older,
         reasons={name: text for name, text in sorted(reasons.items()) if name in spoke},
+        state=standing_of(tools.records(id_)) if is_tool else "closed",
         run=None if run == id_ and len(steps) < 2 else run,
         steps=steps,
         tool=tool,
@@ -123,7 +126,7 @@ def reasons_of(policies: Iterable[tuple[str, str]], load: Load) -> dict[str, str
 def lines(found: Why) -> Iterator[str]:
     """The story for people."""
     if found.tool is not None:
-        yield from tool_receipt_words.lines(found.tool, found.reasons)
+        yield from tool_receipt_words.lines(found.tool, found.reasons, found.state)
     else:
         assert found.model is not None
         yield from _model_lines(found.model, found.reasons)

@@ -23,6 +23,7 @@ from typing import Final, Literal, Protocol, TypeAlias, assert_never
 import msgspec
 
 from wardwright.journal.entry import Durable
+from wardwright.journal.life import TOOL_RECEIPT_PREFIX
 from wardwright.kernel.errors import Said, WardwrightError
 
 PENDING_MAX: Final = 1_000
@@ -329,10 +330,14 @@ def refusal_of(approval: Approval, now: int) -> WardwrightError:
 
 def _required(approval: Approval) -> WardwrightError:
     message = approval.asked.message or f"rule `{approval.asked.rule}` wants a person's approval"
+    if approval.asked.receipt.startswith(f"{TOOL_RECEIPT_PREFIX}_"):
+        hint = f'once it is approved, make the same call with `approval="{approval.id}"`'
+    else:
+        hint = f"once it is approved, send the same request with `X-Wardwright-Approval-Id: {approval.id}`"
     return WardwrightError(
         "approval_required",
         f"{message} ({approval.id})",
-        hint=f"once it is approved, send the same request with `X-Wardwright-Approval-Id: {approval.id}`",
+        hint=hint,
         said=_said("approval_required", approval),
     )
 

@@ -6,11 +6,11 @@ import heapq
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
 
-from wardwright.harness.core.receipt import CLOSED, ToolReceipt
+from wardwright.harness.core.receipt import CLOSED, LOST, ToolReceipt
 from wardwright.harness.core.rows import COLUMNS, Summary, lost_receipt, opened_in, receipt_in, row_of_tool
 from wardwright.journal.entry import Record
 from wardwright.journal.record import read
@@ -22,6 +22,9 @@ from wardwright.runtime.learning import observed
 from wardwright.runtime.tool_runtime import INDEX_FILE
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.reader import SegmentReader
+
+Standing: TypeAlias = Literal["open", "closed", "lost"]
+"""`open`: it is under way, or its record is not written yet; `lost`: the process ended before the call did."""
 
 PAGE_MAX: Final = 500
 """Rows that the index gives at once."""
@@ -68,6 +71,12 @@ class ToolRecords:
         page = self._index.query(where, limit=limit, cursor=cursor)
         rows = tuple(value_of(row, Summary) for row in page.rows)
         return Page(data=rows, next=page.next, behind=page.behind)
+
+
+def standing_of(records: tuple[Record, ...]) -> Standing:
+    """Whether a call is under way, closed, or was lost."""
+    kinds = {record.kind for record in records}
+    return "closed" if CLOSED in kinds else "lost" if LOST in kinds else "open"
 
 
 def receipt_among(records: tuple[Record, ...]) -> ToolReceipt | None:

@@ -193,6 +193,13 @@ def test_a_caller_is_told_the_id_and_what_to_do_with_it() -> None:
     assert "X-Wardwright-Approval-Id: apr_1" in (refusal.hint or "")
 
 
+def test_whoever_called_a_tool_is_told_how_tools_use_it() -> None:
+    book = folded([(1, asked(receipt="rct_1"))])
+    assert approvals.refusal_of(book.find("apr_1"), 10).hint == (
+        'once it is approved, make the same call with `approval="apr_1"`'
+    )
+
+
 def test_requests_that_wait_are_bounded_by_tenant() -> None:
     book = folded((1, asked(f"apr_{number}", digest=f"hmac:{number}")) for number in range(PENDING_MAX))
     assert code_of(lambda: approvals.require_room(book, "acme")) == "approvals_full"
