@@ -12,6 +12,7 @@ from wardwright.contracts.provider import Breaker
 from wardwright.contracts.tool import Cache, Retry, ToolScope
 from wardwright.harness.cache import ENTRY_BYTES, Answers
 from wardwright.harness.core.tool import Context
+from wardwright.harness.run import INPUT_BYTES_MAX
 from wardwright.kernel.errors import WardwrightError
 
 AT_ONCE = Retry(attempts_max=1)
@@ -286,6 +287,20 @@ def test_an_answer_rests_on_what_its_declared_inputs_hold(tmp_path: Path) -> Non
     on_stage(
         tmp_path, scenario, tools=[tool("known", counted(), cache=Cache(ttl_s=60), inputs=("path",), scope=reading)]
     )
+
+
+def test_an_answer_that_rests_on_more_than_is_looked_at_is_not_given_again(tmp_path: Path) -> None:
+    file = tmp_path / "input"
+    file.write_bytes(bytes(INPUT_BYTES_MAX) + b"one")
+
+    async def scenario(stage: Stage) -> None:
+        await stage.call("known", path=str(file))
+        file.write_bytes(bytes(INPUT_BYTES_MAX) + b"two")
+        assert (await stage.call("known", path=str(file))).receipt.cached_from is None
+
+    reading = ToolScope(read=("{path}",))
+    known = tool("known", counted(), cache=Cache(ttl_s=60), inputs=("path",), scope=reading)
+    on_stage(tmp_path, scenario, tools=[known])
 
 
 def test_an_answer_is_not_kept_where_its_input_changed_while_it_was_made(tmp_path: Path) -> None:
