@@ -131,6 +131,22 @@ def test_a_probe_that_was_given_up_leaves_the_next_call_to_probe(tmp_path: Path)
     on_stage(tmp_path, scenario, tools=[tool("weak", Slow(failures=2), retry=AT_ONCE, breaker=broken())])
 
 
+def test_a_failure_counts_before_another_tool_has_stood_in_for_it(tmp_path: Path) -> None:
+    gate, weak = Gate(), Weak()
+
+    async def scenario(stage: Stage) -> None:
+        first = asyncio.create_task(stage.call("weak"))
+        await gate.entered.wait()
+        second = asyncio.create_task(stage.call("weak"))
+        await stage.call("echo")
+        gate.open.set()
+        await asyncio.gather(first, second)
+        assert weak.ran == 1, "it rested already"
+
+    rests = tool("weak", weak, retry=AT_ONCE, breaker=Breaker(calls_min=1), degrade="gate")
+    on_stage(tmp_path, scenario, tools=[rests, tool("gate", gate), tool("echo")])
+
+
 def test_one_target_and_one_tenant_rest_and_no_other(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         for _ in range(3):
