@@ -86,6 +86,9 @@ def _of_steps(reader: Reader, tool: ToolContract, at: At) -> None:
     if tool.scope != ToolScope():
         message = "`scope` means nothing beside `steps`: each step has the scope of its own tool"
         reader.breaks(at.member("scope"), message, "remove it")
+    if tool.cache is not None and tool.effect == "read":
+        message = "`cache` means nothing beside `steps`: the answer of each step is given again as its own tool says"
+        reader.breaks(at.member("cache"), message, "remove it")
     if not tool.doc.strip():
         reader.breaks(at, "a tool of steps needs `doc`", "say in a sentence what it is for")
     for word, count, most in (

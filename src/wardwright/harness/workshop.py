@@ -137,6 +137,8 @@ class Workshop:
         if not breaker.admits(began):
             return await self._instead(run, await self._told(run, "refused", _resting(run)))
         verdict: bool | None = None
+        failed: WardwrightError | None = None
+        result = b""
         try:
             async with self._alone(run, () if run.scope is None else run.scope.write):
                 try:
@@ -146,14 +148,14 @@ class Workshop:
                     await self._sealed(run)
             verdict = True
         except WardwrightError as error:
+            failed = error
             verdict = False if run.ran and _blames(error) else None
-            return await self._failed(run, error)
         finally:
             if verdict is None:
                 breaker.abandoned(began)
             else:
                 breaker.record(verdict, self._now(), began)
-        return await self._finished(run, result)
+        return await (self._finished(run, result) if failed is None else self._failed(run, failed))
 
     # -- whether it may ------------------------------------------------------------------------------------------------
 

@@ -110,6 +110,9 @@ def test_reads_are_tried_twice_and_everything_else_once_unless_the_contract_says
     assert tool(STEPS + "retry: {attempts_max: 3}\n").attempts_max == 3
 
 
+READING_STEPS = "kind: tool\nname: look\ndoc: Look.\neffect: read\nsteps: [{tool: git.status}]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
@@ -147,6 +150,7 @@ def test_reads_are_tried_twice_and_everything_else_once_unless_the_contract_says
         (STEPS.replace("how: push", 'how: "{"'), "the `{` at character 1", None),
         (STEPS.replace("name: note", "name: folder"), "two parameters have the name `folder`", None),
         (STEPS + "cache: {ttl_s: 5}\n", "it would not have acted", "remove `cache`"),
+        (READING_STEPS + "cache: {ttl_s: 5}\n", "`cache` means nothing beside `steps`", "remove it"),
         (
             STEPS.replace("write-remote", "irreversible") + "retry: {attempts_max: 2}\n",
             "what cannot be taken back is not tried twice",

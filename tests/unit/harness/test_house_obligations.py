@@ -174,6 +174,7 @@ def test_who_wrote_last_is_not_buried_under_calls_that_were_refused(tmp_path: Pa
     async def scenario(stage: Stage) -> None:
         await stage.call("write", path=path, text="x")
         for _ in range(120):
+            stage.clock.advance(1000)
             await stage.call("write", house="timmy", path=path, text="y")
         stage.past._recent.clear()  # as after a restart
         await stage.written()

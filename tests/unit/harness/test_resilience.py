@@ -12,6 +12,7 @@ from wardwright.contracts.provider import Breaker
 from wardwright.contracts.tool import Cache, Retry, ToolScope
 from wardwright.harness.cache import ENTRY_BYTES, Answers
 from wardwright.harness.core.tool import Context
+from wardwright.harness.run import INPUT_BYTES_MAX
 from wardwright.kernel.errors import WardwrightError
 
 AT_ONCE = Retry(attempts_max=1)
@@ -128,6 +129,22 @@ def test_a_probe_that_was_given_up_leaves_the_next_call_to_probe(tmp_path: Path)
         assert (await stage.call("weak")).receipt.status == "completed"
 
     on_stage(tmp_path, scenario, tools=[tool("weak", Slow(failures=2), retry=AT_ONCE, breaker=broken())])
+
+
+def test_a_failure_counts_before_another_tool_has_stood_in_for_it(tmp_path: Path) -> None:
+    gate, weak = Gate(), Weak()
+
+    async def scenario(stage: Stage) -> None:
+        first = asyncio.create_task(stage.call("weak"))
+        await gate.entered.wait()
+        second = asyncio.create_task(stage.call("weak"))
+        await stage.call("echo")
+        gate.open.set()
+        await asyncio.gather(first, second)
+        assert weak.ran == 1, "it rested already"
+
+    rests = tool("weak", weak, retry=AT_ONCE, breaker=Breaker(calls_min=1), degrade="gate")
+    on_stage(tmp_path, scenario, tools=[rests, tool("gate", gate), tool("echo")])
 
 
 def test_one_target_and_one_tenant_rest_and_no_other(tmp_path: Path) -> None:
@@ -286,6 +303,20 @@ def test_an_answer_rests_on_what_its_declared_inputs_hold(tmp_path: Path) -> Non
     on_stage(
         tmp_path, scenario, tools=[tool("known", counted(), cache=Cache(ttl_s=60), inputs=("path",), scope=reading)]
     )
+
+
+def test_an_answer_that_rests_on_more_than_is_looked_at_is_not_given_again(tmp_path: Path) -> None:
+    file = tmp_path / "input"
+    file.write_bytes(bytes(INPUT_BYTES_MAX) + b"one")
+
+    async def scenario(stage: Stage) -> None:
+        await stage.call("known", path=str(file))
+        file.write_bytes(bytes(INPUT_BYTES_MAX) + b"two")
+        assert (await stage.call("known", path=str(file))).receipt.cached_from is None
+
+    reading = ToolScope(read=("{path}",))
+    known = tool("known", counted(), cache=Cache(ttl_s=60), inputs=("path",), scope=reading)
+    on_stage(tmp_path, scenario, tools=[known])
 
 
 def test_an_answer_is_not_kept_where_its_input_changed_while_it_was_made(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from parts.workshop_stage import Gate, Given, Made, Stage, on_stage, tool
 from wardwright.contracts.tool import ToolScope
 from wardwright.harness.core.before import Absent
-from wardwright.harness.core.tool import Context
+from wardwright.harness.core.tool import Context, Tool
 
 WRITES = ToolScope(write=("{path}",))
 
@@ -189,6 +190,41 @@ def test_an_undo_that_waits_for_a_person_is_asked_for_apart_from_the_call_and_fr
         assert not file.exists()
 
     on_stage(tmp_path, scenario, tools=TOOLS, policies={"p": rules})
+
+
+class Lookalike(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments that are spelled as an undo's are."""
+
+    forced: bool = False
+    receipt: str = ""
+
+
+def test_an_approval_of_a_call_is_none_for_taking_another_back_however_its_arguments_look(tmp_path: Path) -> None:
+    rules = """
+    rules:
+    - {id: ask, phase: tool.before, when: {exists: arguments.receipt}, then: [ask], why: A person decides.}
+    """
+    file = tmp_path / "a"
+
+    async def looks_alike(given: Lookalike, context: Context) -> Made:
+        await context.hands.write(str(file), b"after", "replace")
+        return Made(text="")
+
+    async def scenario(stage: Stage) -> None:
+        first = (await stage.call("alike", receipt="x")).receipt.approval
+        assert first is not None
+        await stage.desk.approve(first, by="ada")
+        done = (await stage.call("alike", receipt="x", approval=first)).receipt
+        assert done.status == "completed"
+        asked = (await stage.call("alike", receipt=done.receipt)).receipt.approval
+        assert asked is not None
+        await stage.desk.approve(asked, by="ada")
+        assert (await stage.undo(done, approval=asked)).receipt.error == "approval_mismatch"
+        assert file.read_text() == "after"
+
+    contract = tool("alike", writes, "write-local", scope=ToolScope(write=(str(file),))).contract
+    alike = Tool(contract=contract, arguments=Lookalike, result=Made, run=looks_alike)
+    on_stage(tmp_path, scenario, tools=[alike], policies={"p": rules})
 
 
 def test_a_rules_obligation_holds_for_undoing_too(tmp_path: Path) -> None:
