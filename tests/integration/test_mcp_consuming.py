@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -332,6 +335,44 @@ def test_a_server_that_says_nothing_is_given_up(folder: Path) -> None:
 
 def test_a_list_without_end_is_given_up(folder: Path) -> None:
     assert add(folder, "endless") == 1
+
+
+@contextmanager
+def answering(head: bytes, body: bytes, times: int) -> Iterator[str]:
+    """An address that answers every request with the same bytes, over and over."""
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65_536)
+                    connection.sendall(head)
+                    for _ in range(times):
+                        connection.sendall(body)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"[" * 1_000_000),
+        ("text/event-stream", b"data: " + b"x" * 1_000_000),
+        ("text/event-stream", b": kept alive\n\n" * 100_000),
+        ("text/html", b"<html>" * 100_000),
+    ],
+)
+def test_an_address_that_answers_without_end_is_given_up(folder: Path, kind: str, body: bytes) -> None:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n\r\n".encode()
+    with answering(head, body, 100) as url:
+        assert wardwright(["mcp", "add", "far", "--url", url, "--folder", str(folder), "--timeout", "15"]) == 1
+    assert not (folder / "mcp.json").exists()
 
 
 def test_remove_takes_entry_and_pin_out(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import anyio
 import httpx2
 import msgspec
 import pytest
+from mcp import Client
 
 from parts.mcp_serving import (
     ERAS,
@@ -145,35 +148,53 @@ def test_an_approved_call_runs_once(state: Path, rules: Path, tmp_path: Path, na
     assert not path.exists()
 
 
-def test_a_client_that_cancels_cancels_the_call(state: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "contracts"
-    folder.mkdir()
+@asynccontextmanager
+async def silent_host(folder: Path) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """An address that never answers, the tool `slow.fetch` that may reach it, and when somebody is there."""
+    reached = asyncio.Event()
 
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (folder / "slow.yaml").write_text(
+            f"{{kind: tool, name: slow.fetch, effect: read, implements: http.fetch, scope: {{hosts: ['{host}']}}}}"
+        )
+        yield f"http://{host}/", reached
+
+
+async def cancel(client: Client, url: str, reached: asyncio.Event) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.call_tool, "slow_fetch", {"url": url})
+        await reached.wait()
+        group.cancel_scope.cancel()
+    answered = await client.call_tool("dns_lookup", {"host": "127.0.0.1"})
+    assert answered.structured_content  # it still serves
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_client_that_cancels_cancels_the_call(era: str, state: Path, rules: Path) -> None:
     async def talk() -> None:
-        reached = asyncio.Event()
-
-        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            reached.set()
-            await reader.read()
-            writer.close()
-
-        async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            (folder / "slow.yaml").write_text(
-                f"{{kind: tool, name: slow.fetch, effect: read, implements: http.fetch, "
-                f"scope: {{hosts: ['127.0.0.1:{port}']}}}}"
-            )
-            async with over_pipes(state, str(folder)) as client:
-                async with anyio.create_task_group() as group:
-                    group.start_soon(client.call_tool, "slow_fetch", {"url": f"http://127.0.0.1:{port}/"})
-                    await reached.wait()
-                    group.cancel_scope.cancel()
-                assert (
-                    await client.call_tool("dns_lookup", {"host": "127.0.0.1"})
-                ).structured_content  # it still serves
+        async with silent_host(rules) as (url, reached), over_pipes(state, str(rules), era=era) as client:
+            await cancel(client, url, reached)
 
     asyncio.run(talk())
-    assert [one["status"] for one in receipts(state)] == ["cancelled", "completed"]
+    assert sorted(one["status"] for one in receipts(state)) == ["cancelled", "completed"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_client_that_cancels_over_http_cancels_the_call(era: str, state: Path, rules: Path) -> None:
+    async def talk() -> None:
+        async with silent_host(rules) as (url, reached):
+            with over_http(state, str(rules)) as address:
+                async with client_at(address, token=None, era=era) as client:
+                    await cancel(client, url, reached)
+
+    asyncio.run(talk())
+    assert sorted(one["status"] for one in receipts(state)) == ["cancelled", "completed"]
 
 
 def test_a_lazy_client_finds_reads_and_calls_a_tool(state: Path, rules: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from wardwright.cli.exits import Exit
 from wardwright.cli.options import json_option
 from wardwright.cli.output import Output
-from wardwright.harness.core.mcp.definitions import Change, Definitions, changes
+from wardwright.harness.core.mcp.definitions import Change, Definitions, changes, shown
 from wardwright.harness.core.mcp.entries import Entry, digest_of, entry_of, require_name
 from wardwright.harness.core.mcp.lock import Accepted, Lock, pin_of
 from wardwright.harness.core.mcp.scan import Finding, scan
@@ -272,11 +272,11 @@ def _lines(looked: Looked) -> Iterator[str]:
     count = "" if looked.status == "unreachable" else f", {looked.tools} tools"
     yield f"{looked.server}: {looked.status}{count}: {told}"
     for change in looked.changes:
-        yield f"  {change.what} {change.tool}"
+        yield f"  {change.what} {shown(change.tool)}"
         yield from (f"    {line}" for line in change.lines)
     for finding in looked.findings:
         yield f"  {finding.id}"
-        yield f"    {finding.says}, in {', '.join(finding.tools)}"
+        yield f"    {finding.says}, in {', '.join(map(shown, finding.tools))}"
         yield f"    {finding.excerpt}"
 
 

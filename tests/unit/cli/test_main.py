@@ -60,6 +60,23 @@ def test_help_loads_no_part_of_the_gateway() -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_without_its_extra_the_protocol_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['mcp'] = None; from wardwright.cli.main import run;"
+        "sys.exit(run(['mcp', 'add', 'x', '--', 'true']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "[extra_missing]" in ended.stderr
+    assert "wardwright[mcp]" in ended.stderr
+
+
+def test_tools_are_listed_and_called_without_loading_the_protocol() -> None:
+    code = "import sys, wardwright.cli.mcp_listing, wardwright.runtime.harness; print('mcp' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
+
+
 def test_completion_offers_names_without_loading_what_they_name() -> None:
     code = (
         "import atexit, sys; atexit.register(lambda: print([n for n in " + repr(HEAVY) + " if n in sys.modules]));"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wardwright.runtime import library
+from wardwright.harness.core.mcp import entries, lock
+from wardwright.harness.core.mcp.definitions import Definition
+from wardwright.runtime import library, servers
 
 MODEL = """
 kind: provider
@@ -47,3 +49,17 @@ def test_a_tool_that_cannot_be_read_refuses_its_file_alone(tmp_path: Path) -> No
     read = library.read([tmp_path])
     assert (list(read.models), list(read.tools)) == (["coding"], [])
     assert read.unread == {f"{tmp_path}/tools.yaml"}
+
+
+def test_servers_and_their_pins_are_no_contracts_and_bring_functions_that_contracts_may_name(tmp_path: Path) -> None:
+    entry = entries.Program(command="absent")
+    found = (Definition(name="search", input_schema={"type": "object"}),)
+    pin = lock.pin_of(entries.digest_of(entry), found, accepted=(), trust_annotations=False)
+    servers.write(tmp_path, "hub", entry, lock.Lock().with_server("hub", pin))
+    (tmp_path / "find.yaml").write_text("{kind: tool, name: find, effect: read, implements: hub.search}")
+    read = library.read([tmp_path])
+    assert read.errors == ()
+    assert [file.name for file in read.files] == ["find.yaml"]
+    servers.write(tmp_path, "hub", entries.Program(command="another"), lock.Lock().with_server("hub", pin))
+    codes = [error.code for error in library.read([tmp_path]).errors]
+    assert codes == ["tool_server_unpinned", "contract_reference"]

@@ -170,16 +170,16 @@ class Session:
         params = types.CallToolRequestParams(name=tool, arguments=dict(arguments))
         try:
             answer = await self._client.session.send_request(types.CallToolRequest(params=params), types.CallToolResult)
+            returned = returned_of(answer, bytes_max)
         except _REFUSED as cause:
             raise self.wire.failure(cause) from cause
-        returned = returned_of(answer, bytes_max)
         if answer.is_error:
             raise _failed(shown(returned.text, ERROR_CHARS_MAX) or "it says nothing of why", hint=None)
         return returned
 
 
-_REFUSED: Final = (MCPError, ValidationError, httpx2.HTTPError, OSError, RuntimeError, ValueError)
-"""What the SDK raises where a server does not do as it should."""
+_REFUSED: Final = (MCPError, ValidationError, httpx2.HTTPError, OSError, OverflowError, RuntimeError, ValueError)
+"""What is raised where a server does not do as it should: by the SDK, and by values that no record could hold."""
 
 
 async def with_session(

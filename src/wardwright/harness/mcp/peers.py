@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from wardwright.harness.core.mcp.definitions import Definitions, changes
+from wardwright.harness.core.mcp.definitions import Definitions, changes, shown
 from wardwright.harness.core.mcp.entries import Entry
 from wardwright.harness.core.mcp.served import Returned
 from wardwright.harness.core.tool import Context
@@ -127,7 +127,7 @@ class _Peer:
         first = different[0]
         self._changed = WardwrightError(
             "tool_server_changed",
-            f"the server `{name}` changed its tools: `{first.tool}` is {first.what}"
+            f"the server `{name}` changed its tools: `{shown(first.tool)}` is {first.what}"
             + (f", and {len(different) - 1} more" if len(different) > 1 else ""),
             hint=f"`wardwright mcp verify {name}` shows what changed; with `--pin` it is taken, then start again",
         )

@@ -1,7 +1,8 @@
 """`mcp.json`: which servers there are, in the form that MCP clients share (`mcpServers`).
 
 Rule 1: no credential stands in it: members of `env` and `headers` that hold one are `env:NAME` or `file:PATH`.
-Rule 2: members of an entry that other clients keep there, such as `type`, are left alone and mean nothing here.
+Rule 2: members of an entry that other clients keep there, such as `type`, are left alone and mean nothing here. What is
+`disabled` for them is so for us.
 """
 
 from __future__ import annotations
@@ -76,7 +77,11 @@ def decode(data: bytes, file: str) -> dict[str, Entry]:
         raise _refusal("contract_invalid", f"it holds an object `{MEMBER}`", file, None)
     if len(servers) > SERVERS_MAX:
         raise _refusal("contract_invalid", f"it names more than {SERVERS_MAX} servers", file, MEMBER)
-    return {name: entry_of(name, value, file) for name, value in servers.items()}
+    return {name: entry_of(name, value, file) for name, value in servers.items() if not _is_off(value)}
+
+
+def _is_off(value: object) -> bool:
+    return isinstance(value, dict) and value.get("disabled") is True
 
 
 def entry_of(name: str, value: object, file: str) -> Entry:

@@ -70,3 +70,8 @@ def test_a_name_that_tools_could_not_carry_is_refused(name: str) -> None:
 def test_a_file_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(WardwrightError):
         decode(data, "mcp.json")
+
+
+def test_what_is_switched_off_is_not_there() -> None:
+    data = msgspec.json.encode({"mcpServers": {"a": {"command": "x", "disabled": True}, "b": {"command": "x"}}})
+    assert list(decode(data, "mcp.json")) == ["b"]
