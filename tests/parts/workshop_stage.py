@@ -118,9 +118,12 @@ class Stage:
         houses: Iterable[HouseContract] = BUILT_IN,
         posture: Posture = NO_WALLS,
         trusted: bool = True,
+        captures_all: bool = False,
     ) -> None:
         loop = asyncio.get_running_loop()
         located = [document(text, name) for name, text in (policies or {}).items()]
+        self.capture_fails = False
+        self.captured: dict[str, tuple[str, bytes, bytes]] = {}
         self.clock = HandClock()
         self.folder = folder
         self.reports: list[BaseException] = []
@@ -140,6 +143,8 @@ class Stage:
         keeps = {name: FileKeep(folder / "kept" / name, name.encode() * 16) for name in ("local", "other")}
         self.workshop = Workshop(
             Surroundings(
+                capture=self._capture,
+                captures_all=captures_all,
                 clock=self.clock,
                 desk=self.desk,
                 durably=self._durably,
@@ -209,6 +214,11 @@ class Stage:
         done = asyncio.Event()
         asyncio.get_running_loop().call_soon(done.set)
         await done.wait()
+
+    def _capture(self, tenant: str, receipt: str, arguments: bytes, result: bytes) -> None:
+        if self.capture_fails:
+            raise OSError("the disk is full")
+        self.captured[receipt] = (tenant, arguments, result)
 
     async def _durably(self, entry: Entry) -> None:
         await durably(self.writer, (entry,))

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wardwright.api.operation import Ask
 from wardwright.api.receipts import readable
-from wardwright.journal.captures import Body
+from wardwright.journal.captures import Body, Capture
 from wardwright.kernel.errors import WardwrightError
 
 
@@ -45,13 +45,18 @@ async def show_bodies(ask: Ask[None]) -> Bodies:
     capture = None
     if receipt is not None and receipt.captured:
         capture = await run_in_threadpool(ask.front.captures.get, receipt.caller.tenant.value, full.id)
+    return bodies_of(full.id, capture)
+
+
+def bodies_of(id_: str, capture: Capture | None) -> Bodies:
+    """Raises `capture_not_found`."""
     if capture is None:
         raise WardwrightError(
             "capture_not_found",
-            f"the bodies of `{full.id}` are not kept",
+            f"the bodies of `{id_}` are not kept",
             hint="`capture: bodies` in the settings keeps those of later calls",
         )
-    return Bodies(id=full.id, request=shown(capture.request), answer=shown(capture.answer))
+    return Bodies(id=id_, request=shown(capture.request), answer=shown(capture.answer))
 
 
 def shown(body: Body) -> Shown:

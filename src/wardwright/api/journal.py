@@ -51,7 +51,7 @@ class Forgetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=CLAIM_CHARS_MAX)]
     """Whose."""
-    receipt: Annotated[str, msgspec.Meta(pattern="^rcp_[0-9a-f]{28}$")] | None = None
+    receipt: Annotated[str, msgspec.Meta(pattern="^rc[pt]_[0-9a-f]{28}$")] | None = None
     """Of the one call whose bodies shall go; null: the tenant's key and all of its bodies."""
 
 

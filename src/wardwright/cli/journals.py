@@ -25,7 +25,7 @@ from wardwright.runtime.clock import SystemClock
 from wardwright.runtime.forgetting import Forgotten
 from wardwright.runtime.offline import StoredJournal, require_state
 
-_RECEIPT: Final = re.compile(r"rcp_[0-9a-f]{28}")
+_RECEIPT: Final = re.compile(r"rc[pt]_[0-9a-f]{28}")
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,13 +137,14 @@ def rebuild(state: Path, out: Output) -> None:
 def forget(tenant: str, receipt: str | None, yes: bool, state: Path, url: str | None, out: Output) -> Exit:
     """Forget a tenant, or the captured bodies of one call.
 
-    A tenant's key and bodies are dropped: digests in its receipts then match nothing for ever. Receipts stay, and a
-    record says what was forgotten. Without `--yes` nothing happens, and exit 2 says so.
+    A tenant's key and bodies are dropped, and what was kept of files that its tools changed: digests in its receipts
+    then match nothing for ever, and `tool undo` has nothing to put back. Receipts stay, and a record says what was
+    forgotten. Without `--yes` nothing happens, and exit 2 says so.
     """
     if receipt is not None and _RECEIPT.fullmatch(receipt) is None:
         raise WardwrightError("usage", f"`{receipt}` is no receipt", hint="`wardwright receipt list` shows them")
     whose = f"tenant {tenant}" if receipt is None else f"the call {receipt} of tenant {tenant}"
-    what = "its key and its captured bodies" if receipt is None else "its captured bodies"
+    what = "its key, its captured bodies and what its tools kept of files" if receipt is None else "its captured bodies"
     if not yes:
         out.answer({"would_forget": {"tenant": tenant, "receipt": receipt}}, [f"would forget {whose}: {what}"])
         out.note("nothing was forgotten; `--yes` does it, for ever")

@@ -126,7 +126,7 @@ def show(receipt: str, bodies: bool, state: Path, url: str | None, out: Output) 
     read from the state directory.
     """
     if tool_receipts.is_tool(receipt):
-        tool_receipts.shown(receipt, state, out)
+        tool_receipts.shown(receipt, bodies, state, out)
         return
     with open_door(state, url) as door:
         full = door.ask("GET", f"/v1/receipts/{receipt}", Full)

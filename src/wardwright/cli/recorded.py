@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from wardwright.calls.receipt import CLOSED, Receipt, Summary
+from wardwright.harness.core.receipt import ToolReceipt
 from wardwright.journal.captures import Capture
 from wardwright.journal.rows import value_of
 from wardwright.journal.store import Where
@@ -54,7 +55,7 @@ class Recorded:
         """A stored contract or closure."""
         return self._journal.contracts.get(digest)
 
-    def capture(self, receipt: Receipt) -> Capture | None:
+    def capture(self, receipt: Receipt | ToolReceipt) -> Capture | None:
         """The bodies of a call, where they are kept still."""
         if not receipt.captured:
             return None

@@ -67,6 +67,8 @@ def lines(receipt: ToolReceipt, whys: Mapping[str, str], state: Standing = "clos
     yield f"timings   decided {duration(timings.decided_us)}, ran {duration(timings.ran_us)}, total " + duration(
         timings.total_us
     )
+    if receipt.captured:
+        yield "bodies    captured: `--bodies` shows them while they are kept"
 
 
 _WALLS: Final = {

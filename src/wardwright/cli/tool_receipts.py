@@ -8,9 +8,11 @@ from typing import Final
 
 import msgspec
 
+from wardwright.api.bodies import Bodies, bodies_of
 from wardwright.api.receipts import Position, position_of
 from wardwright.cli import tool_receipt_words
 from wardwright.cli.output import Output
+from wardwright.cli.receipt_words import lines_of_bodies
 from wardwright.cli.recorded import Recorded
 from wardwright.cli.why import reasons_of
 from wardwright.contracts.refusal import did_you_mean
@@ -37,6 +39,12 @@ class FullTool(msgspec.Struct, frozen=True, kw_only=True):
     """Oldest first."""
 
 
+class FullToolWithBodies(FullTool, frozen=True, kw_only=True):
+    """The same, with what was asked and given."""
+
+    bodies: Bodies
+
+
 def is_tool(id_: str) -> bool:
     """Whether a receipt's id is that of a tool call."""
     return id_.startswith(f"{PREFIX}_")
@@ -55,17 +63,23 @@ def listed(where: Mapping[str, str], *, limit: int, cursor: str | None, state: P
         out.note(f"next page: --cursor {page.next}")
 
 
-def shown(id_: str, state: Path, out: Output) -> None:
-    """Show one receipt. Raises `receipt_not_found`."""
+def shown(id_: str, bodies: bool, state: Path, out: Output) -> None:
+    """Show one receipt. Raises `receipt_not_found`, `capture_not_found`."""
     with ToolRecords(state) as tools, Recorded(state) as recorded:
         records = tools.records(id_)
         receipt = receipt_among(records) or tools.receipt(id_)
         reasons = reasons_of(receipt.policies, recorded.load)
+        kept = bodies_of(id_, recorded.capture(receipt)) if bodies else None
     state_now = standing_of(records)
     full = FullTool(id=id_, receipt=receipt, records=tuple(map(position_of, records)), state=state_now)
     last = full.records[-1]
     place = f"record    {last.writer}/{last.chain} seq {last.seq}, {last.id[:12]}"
-    out.answer(full, lambda: (*tool_receipt_words.lines(receipt, reasons, state_now), place))
+    told = (*tool_receipt_words.lines(receipt, reasons, state_now), place)
+    if kept is None:
+        out.answer(full, lambda: told)
+    else:
+        whole = FullToolWithBodies(**msgspec.structs.asdict(full), bodies=kept)
+        out.answer(whole, lambda: (*told, *lines_of_bodies(kept)))
 
 
 def _condition(name: str, value: str) -> Where:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wardwright.dialects.openai_wire import error_body
 from wardwright.gateway.client import Client
-from wardwright.journal.captures import Body, Capture, CaptureWriter
+from wardwright.journal.captures import Body, Capture, CaptureWriter, body_of
 from wardwright.kernel.errors import WardwrightError
 
 
@@ -87,9 +87,8 @@ class Tape:
 
     def _put(self) -> None:
         if self._admitted:
-            request = self._request
             capture = Capture(
                 answer=Body(content=b"".join(self._answer), size=self._answer_bytes),
-                request=Body(content=request[: self._writer.bytes_max], size=len(request)),
+                request=body_of(self._request, self._writer.bytes_max),
             )
             self._writer.put(self._tenant, self._receipt, capture)

@@ -112,6 +112,10 @@ class Reaching(Hands, Protocol):
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What a workshop stands on."""
 
+    capture: Callable[[str, str, bytes, bytes], None]
+    """Keep arguments and result of a call: tenant, receipt, and both as JSON. Blocks. Raises OSError."""
+    captures_all: bool
+    """Also where the mode does not demand it."""
     clock: Clock
     desk: Desk
     durably: Callable[[Entry], Awaitable[None]]

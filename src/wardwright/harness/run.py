@@ -82,6 +82,8 @@ class Run:
         """Its receipt is written."""
         self.deadline_ns = 0
         """Of all attempts; of the monotonic clock."""
+        self.captured = False
+        """Arguments and result are kept."""
         self.hands: Reaching | None = None
         self.intent: Entry | None = None
         self.obligations: tuple[Obligation, ...] = ()
@@ -433,6 +435,7 @@ class Run:
             attempts=tuple(self.attempts),
             cached_from=self.cached_from,
             caller=self.call.caller,
+            captured=self.captured,
             degraded_from=self.call.degraded_from,
             detectors=DETECTORS_VERSION if self._rules is not None and self._rules.detects else None,
             effect="read" if contract is None else contract.effect,

@@ -36,6 +36,7 @@ from wardwright.harness.core.steps import arguments_of, require_expected
 from wardwright.harness.run import DEPTH_MAX, Installation, Run, failure, target_of
 from wardwright.journal.approvals import Redeemed, refusal_of
 from wardwright.journal.entry import Durable, Entry
+from wardwright.kernel import canonical
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.breaker import Breaker
 from wardwright.limits.observed import Observation, Outcome, key_of
@@ -424,9 +425,21 @@ class Workshop:
                 status, error = "denied", blocked(decision)
         return await self._instead(run, await self._told(run, status, error))
 
+    async def _captured(self, run: Run, result: bytes) -> None:
+        """Keep arguments and result, where somebody wants them; the receipt says whether they are."""
+        if run.served is None or not (run.demands.keeps_results or self.around.captures_all):
+            return
+        arguments = canonical.encode(run.given())
+        try:
+            await asyncio.to_thread(self.around.capture, run.tenant, run.receipt, arguments, result)
+            run.captured = True
+        except (OSError, RuntimeError) as defect:  # at the interpreter's end there are no threads
+            self.around.report(defect)
+
     async def _told(self, run: Run, status: tr.Status, error: WardwrightError | None, result: bytes = b"") -> Ended:
         """Close the call. Where a person is to decide, others are to be judged by what it earned, or the mode acts on
         record alone, the answer waits until all is durable: what somebody was told, every process can know."""
+        await self._captured(run, result)
         if not (status == "awaiting_approval" or run.remembered or run.demands.refuses_without_journal):
             return self._closed(run, status, error, result)
         written: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()

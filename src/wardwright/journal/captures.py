@@ -22,6 +22,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """How many there were: more than `content` holds where it was cut."""
 
 
+def body_of(content: bytes, bytes_max: int) -> Body:
+    """As much of it as is kept."""
+    return Body(content=content[:bytes_max], size=len(content))
+
+
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
     """The bodies of one call."""
 

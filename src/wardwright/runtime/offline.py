@@ -163,11 +163,19 @@ class Changing(Offline):
             tenant_keys=tenant_keys,
             writer=journal.writer,
         )
+        self._state = state
         self._tenant_keys = tenant_keys
 
     async def forget(self, tenant: str, receipt: str | None, *, by: str) -> forgetting.Forgotten:
         return await forgetting.forget(
-            self.captures, self._tenant_keys, self.gateway.writer, tenant, receipt, at=self.clock.now_us(), by=by
+            self._state,
+            self.captures,
+            self._tenant_keys,
+            self.gateway.writer,
+            tenant,
+            receipt,
+            at=self.clock.now_us(),
+            by=by,
         )
 
 

@@ -78,7 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     bind: str = "127.0.0.1:8787"
     """Address and port; port 0 lets the system choose."""
     capture: Literal["off", "bodies"] = "off"
-    """`bodies` keeps what clients send and what they are told, beside the journal."""
+    """`bodies` keeps what clients send and what they are told, and what tools are called with and give, beside the
+    journal."""
     capture_bytes_max: Positive = 4 * 1024 * 1024
     """What is kept of a body in either direction; the rest is cut off, and its size recorded."""
     commit_delay_ms: Positive = 10

@@ -40,6 +40,7 @@ from wardwright.harness.sandbox.posture import posture
 from wardwright.harness.sandbox.snapshot import KEPT_ALL_BYTES_MAX, FileKeep
 from wardwright.harness.tools.built_in import BUILT_IN
 from wardwright.harness.workshop import Workshop
+from wardwright.journal.captures import Capture, body_of
 from wardwright.journal.entry import Entry, Record
 from wardwright.journal.state import Stale
 from wardwright.kernel.errors import WardwrightError
@@ -56,11 +57,12 @@ from wardwright.runtime.learning import PatternKeeper
 from wardwright.runtime.past import ToolPast
 from wardwright.runtime.settings import Settings
 from wardwright.storage.blobs import contract_blobs
+from wardwright.storage.captures import CaptureFiles
 from wardwright.storage.files import create
 from wardwright.storage.forget import forgotten_tenants
 from wardwright.storage.index import SqliteIndex
 from wardwright.storage.keys import TenantKeys, identity
-from wardwright.storage.layout import tenant_name, writer_dir
+from wardwright.storage.layout import kept_dir, writer_dir
 from wardwright.storage.reader import SegmentReader
 from wardwright.storage.segments import SegmentWriter
 from wardwright.storage.settings import JournalSettings
@@ -74,8 +76,6 @@ SLOT_PREFIX: Final = "harness-"
 """How the slots of their writers begin."""
 
 INDEX_FILE: Final = "tools.sqlite"
-KEPT_DIRECTORY: Final = "kept"
-"""Contents of files as they were before a call wrote them, by tenant."""
 CLAIMS_DIRECTORY: Final = "claims"
 
 log = logging.getLogger("wardwright.harness")
@@ -137,6 +137,7 @@ class ToolRuntime:
         self.state = state
         self.workshop: Workshop
         self.writer: SegmentWriter
+        self._captures = CaptureFiles(state)
         self._clock = SystemClock()
         self._following: Following
         self._hearing = asyncio.Lock()
@@ -198,6 +199,8 @@ class ToolRuntime:
             self.past = ToolPast(self._index)
             self.workshop = Workshop(
                 Surroundings(
+                    capture=self._capture,
+                    captures_all=self._settings.capture == "bodies",
                     clock=self._clock,
                     desk=self.approvals,
                     durably=self._durably,
@@ -353,11 +356,15 @@ class ToolRuntime:
     def _keep(self, tenant: str) -> FileKeep:
         keep = self._keeps.get(tenant)
         if keep is None:
-            folder = self.state / KEPT_DIRECTORY / tenant_name(tenant)
-            keep = self._keeps[tenant] = FileKeep(folder, self._tenant_keys.key(tenant))
+            keep = self._keeps[tenant] = FileKeep(kept_dir(self.state, tenant), self._tenant_keys.key(tenant))
             if count := keep.trim(KEPT_ALL_BYTES_MAX):
                 log.info("dropped %d contents of files that were kept longest ago", count)
         return keep
+
+    def _capture(self, tenant: str, receipt: str, arguments: bytes, result: bytes) -> None:
+        bytes_max = self._settings.capture_bytes_max
+        kept = Capture(answer=body_of(result, bytes_max), request=body_of(arguments, bytes_max))
+        self._captures.put(tenant, receipt, kept)
 
     async def _durably(self, entry: Entry) -> None:
         await durably(self.writer, (entry,))
@@ -366,7 +373,10 @@ class ToolRuntime:
         records = self._following.look()
         if records:
             self._take_in(records)
-            self._tenant_keys.forgotten(forgotten_tenants(records))
+            gone = forgotten_tenants(records)
+            self._tenant_keys.forgotten(gone)
+            for tenant in gone:
+                self._keeps.pop(tenant, None)
 
     def _take_in(self, records: Iterable[Record]) -> None:
         """What other writers' control chains say: approvals, and who may call."""

@@ -326,7 +326,14 @@ class Runtime:
     async def forget(self, tenant: str, receipt: str | None, *, by: str) -> forgetting.Forgotten:
         """Drop a tenant's key and captured bodies, or the bodies of one call, and record that they went."""
         return await forgetting.forget(
-            self.captures, self.tenant_keys, self.journal.writer, tenant, receipt, at=self.clock.now_us(), by=by
+            self.state,
+            self.captures,
+            self.tenant_keys,
+            self.journal.writer,
+            tenant,
+            receipt,
+            at=self.clock.now_us(),
+            by=by,
         )
 
     async def watch(self) -> None:

@@ -9,7 +9,8 @@ journal/<node>/<role>-<slot>/lock          held while a writer runs
 journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.jsonl
 journal/<node>/<role>-<slot>/<chain>/<nnnnnnnn>.torn
 blobs/contracts/…                          kept
-captures/<digest of tenant>/<minutes>/<receipt>   bodies, where capture is on
+captures/<digest of tenant>/<minutes>/<receipt>   bodies, where capture is on, and of sovereign calls of tools
+kept/<digest of tenant>/…                  contents of files as they were before a call of a tool wrote them
 index.sqlite                               deleted and rebuilt at will
 remembered.sqlite, remembered-<n>.sqlite   what rules remember, one a worker: the same
 work.sqlite, work-<n>.sqlite               the work queue, one a worker
@@ -33,7 +34,7 @@ from wardwright.kernel.errors import WardwrightError
 
 CHAINS: Final = get_args(Chain)
 _SEGMENT: Final = re.compile(r"(\d{8})\.jsonl")
-_RECEIPT: Final = re.compile(r"rcp_([0-9a-f]{7})[0-9a-f]{21}")
+_RECEIPT: Final = re.compile(r"rc[pt]_([0-9a-f]{7})[0-9a-f]{21}")
 CAPTURE_BUCKETS: Final = "[0-9a-f]" * 7
 """The names of directories of captures, as a pattern."""
 _BUCKET_BITS: Final = 20
@@ -86,6 +87,11 @@ def tenant_name(tenant: str) -> str:
     return hashlib.sha256(tenant.encode()).hexdigest()[:40]
 
 
+def kept_dir(state: Path, tenant: str) -> Path:
+    """Where contents of files lie that calls of a tenant's changed."""
+    return state / "kept" / tenant_name(tenant)
+
+
 def captures_dir(state: Path) -> Path:
     return state / "captures"
 
@@ -94,7 +100,7 @@ def capture_path(state: Path, tenant: str, receipt: str) -> Path:
     """Where the bodies of one call lie. Raises `invalid_request` for what is no receipt id."""
     found = _RECEIPT.fullmatch(receipt)
     if found is None:
-        raise WardwrightError("invalid_request", f"`{receipt}` is no receipt id: `rcp_` and 28 hex digits")
+        raise WardwrightError("invalid_request", f"`{receipt}` is no receipt id: `rcp_` or `rct_`, and 28 hex digits")
     return captures_dir(state) / tenant_name(tenant) / found[1] / receipt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import msgspec
@@ -75,3 +76,41 @@ def test_no_body_moves_the_cursor() -> None:
         "answer (2 bytes, not text: in base64)",
         "//4=",
     ]
+
+
+def test_what_a_tool_was_told_and_gave_stands_below_its_receipt_until_it_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WARDWRIGHT_CAPTURE", "bodies")
+    (tmp_path / "notes.md").write_text("the very words")
+    state = ["--state", str(tmp_path / "state")]
+    receipts = []
+    for name, argument in (("file.read", []), ("file.write", ["--arg", "content=others", "--arg", "how=replace"])):
+        path = f"path={tmp_path / 'notes.md'}"
+        assert run(["tool", "call", name, "--arg", path, *argument, "--json", *state]) == Exit.OK
+        receipts.append(json.loads(capsys.readouterr().out)["receipt"])
+    read, wrote = receipts
+    show = ["receipt", "show", read, *state]
+    assert run(show) == Exit.OK
+    plain = capsys.readouterr().out
+    assert "--bodies" in plain
+    assert "the very words" not in plain
+    assert run([*show, "--bodies"]) == Exit.OK
+    told = capsys.readouterr().out
+    assert told.startswith(plain)
+    assert "the very words" in told
+    assert run([*show, "--bodies", "--json"]) == Exit.OK
+    bodies = json.loads(capsys.readouterr().out)["bodies"]
+    assert json.loads(bodies["request"]["content"])["path"] == str(tmp_path / "notes.md")
+
+    assert run(["journal", "forget", "--tenant", "local", "--receipt", read, "--yes", *state]) == Exit.OK
+    capsys.readouterr()
+    assert run([*show, "--bodies"]) == Exit.FAILED
+    assert "capture_not_found" in capsys.readouterr().err
+
+    everything = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert any(path.read_bytes() == b"the very words" for path in everything)  # what an undo would put back
+    assert run(["journal", "forget", "--tenant", "local", "--yes", *state]) == Exit.OK
+    left = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert not any(b"the very words" in path.read_bytes() for path in left)
+    assert run(["tool", "undo", wrote, *state]) == Exit.FAILED

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from parts.workshop_stage import NO_WALLS, Gate, Given, Made, Stage, caller, on_stage, tool
+from parts.workshop_stage import NO_WALLS, Gate, Given, Made, Stage, caller, on_stage, seal, tool
 from wardwright.contracts.house import HouseContract
 from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.tool import Retry
@@ -339,3 +339,39 @@ def test_what_nobody_can_foretell_is_asked_in_the_sovereign_mode_alone(tmp_path:
 
     behind = msgspec.structs.replace(NO_WALLS, landlock_abi=4, bubblewrap="0.8.0")
     on_stage(tmp_path, scenario, tools=[tool("sends", effect="write-remote", reversal="T3")], posture=behind)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("all_", [False, True])
+def test_arguments_and_results_are_kept_where_the_mode_or_the_settings_demand_it(
+    tmp_path: Path, mode: Mode, all_: bool
+) -> None:
+    kept = all_ or mode is Mode.SOVEREIGN
+
+    async def scenario(stage: Stage) -> None:
+        done = await stage.call("echo", mode=mode, text="hi")
+        failed = await stage.call("fails", mode=mode)
+        lost = await stage.call("nothing", mode=mode)
+        assert [one.receipt.captured for one in (done, failed, lost)] == [kept, kept, False]
+        if kept:
+            tenant, arguments, result = stage.captured[done.receipt.receipt]
+            assert (tenant, msgspec.json.decode(arguments)["text"], result) == ("local", "hi", b'{"text":"hi"}')
+            assert seal(tenant, arguments) == done.receipt.arguments
+            assert seal(tenant, result) == done.receipt.result
+            assert stage.captured[failed.receipt.receipt][2] == b""
+        else:
+            assert stage.captured == {}
+
+    behind = msgspec.structs.replace(NO_WALLS, landlock_abi=4, bubblewrap="0.8.0")
+    on_stage(tmp_path, scenario, tools=TOOLS, posture=behind, captures_all=all_)
+
+
+def test_a_receipt_never_claims_what_could_not_be_kept(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.capture_fails = True
+        ended = await stage.call("echo", text="hi")
+        assert (ended.receipt.status, ended.receipt.captured) == ("completed", False)
+        (defect,) = stage.reports
+        assert str(defect) == "the disk is full"
+
+    on_stage(tmp_path, scenario, tools=TOOLS, captures_all=True)

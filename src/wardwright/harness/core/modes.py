@@ -5,7 +5,7 @@
 | prediction | none | before each call, scored after it | the same; below the bound a person is asked |
 | journal fails | the call goes on, and says so | the same | no call |
 | walls | the best there are | required for what writes | required for everything |
-| receipt | short | full | full, results kept |
+| arguments and results | not kept | not kept | kept beside the journal |
 """
 
 from __future__ import annotations

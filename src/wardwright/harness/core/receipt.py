@@ -115,6 +115,8 @@ class ToolReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The receipt whose result was given again."""
     caller: Caller
     """Who called, and in which house, run and session."""
+    captured: bool = False
+    """Arguments and result are kept beside the journal, until they are forgotten or retired."""
     degraded_from: str | None = None
     """The tool that failed, and for which this one stands in."""
     detectors: str | None = None
