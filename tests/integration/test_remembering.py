@@ -146,6 +146,27 @@ def test_a_request_that_needs_approval_runs_once_after_it_was_given(tmp_path: Pa
     assert (used.status, used.approval) == ("completed", approval.id)
 
 
+def test_an_approved_request_runs_under_all_that_other_rules_demand_of_it(tmp_path: Path) -> None:
+    private: Document = {
+        "id": "near", "phase": "request", "when": {"exists": "request.output_tokens"},
+        "then": [{"restrict_routes": "near/*"}, {"transform": {"preamble": "The house rules."}}], "why": "it stays here",
+    }  # fmt: skip
+    asks: Document = {
+        "id": "big", "phase": "request", "when": {"exists": "request.output_tokens"},
+        "then": ["ask"], "why": "somebody pays",
+    }  # fmt: skip
+    far_first = model("m", "far", "near", policies=["p"])
+    with running(tmp_path, [scripted("far", {}), scripted("near", {}), far_first, policy(private, asks)]) as gateway:
+        with pytest.raises(openai.PermissionDeniedError):
+            ask(gateway)
+        (approval,) = gateway.runtime.approvals.all()
+        gateway.run(gateway.runtime.approvals.approve(approval.id, by="ann"))
+        assert ask(gateway, approval.id).model == "m"
+        refused, ran = (ended.receipt for ended in gateway.ended(2))
+    assert (refused.status, ran.status) == ("refused", "completed")
+    assert [attempt.provider for attempt in ran.attempts] == ["near"]
+
+
 def test_alerts_of_every_phase_are_told_and_stand_in_the_receipt(tmp_path: Path) -> None:
     def tells(phase: str, **members: Any) -> Document:
         return {"id": phase, "phase": phase, "then": [{"alert": {"message": phase}}], "why": "to know"} | members

@@ -263,11 +263,13 @@ def test_a_decision_is_canonical_and_reads_back(proposals: list[Proposal]) -> No
     canonical.require(msgspec.json.decode(written))
 
 
-def test_what_ends_the_call_leaves_labels_and_alerts_alone() -> None:
+def test_what_ends_the_call_leaves_labels_and_alerts_alone_and_what_waits_leaves_what_it_will_run_under() -> None:
+    changes = ("restrict_routes", "switch_model", "inject_reminder", "transform")
     for strong, weak in itertools.product(ACTIONS, ACTIONS):
         if RANKS[_effect(strong)] >= 5 > RANKS[_effect(weak)] > 0:
             both = [Proposal(action=action, policy="p", rule="r") for action in (strong, weak)]
-            assert [one.action for one in arbitrate(both).kept] == [strong]
+            stays = _effect(strong) == "require_approval" and _effect(weak) in changes
+            assert [one.action for one in arbitrate(both).kept] == ([strong, weak] if stays else [strong])
 
 
 def _effect(action: Action) -> Any:

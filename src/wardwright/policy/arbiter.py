@@ -5,8 +5,9 @@
 
 Rule 1: the outcome is a function of the *set* of proposals, never of the order of files, rules or evaluation: joining
 two decisions is associative, commutative and idempotent.
-Rule 2: what ends the call or the attempt (`block`, `require_approval`, the retries) leaves nothing weaker but labels,
-alerts and obligations, which always stand.
+Rule 2: what ends the call or the attempt (`block`, the retries) leaves nothing weaker but labels, alerts and
+obligations, which always stand. Under `require_approval` the changes of rank 1 and 2 stand too: whoever approves a call
+lifts that one rule, and what others demand of the call holds when it runs.
 Rule 3: of `block`, `require_approval`, `rewrite` or `drop`, and `switch_model`, one stands: the higher priority, then
 the lower policy and rule. Restrictions, reminders, transforms and retries all stand: they combine.
 """
@@ -113,11 +114,16 @@ def _stands(one: Proposal, top: int, kept: list[Proposal]) -> bool:
         case "rewrite" | "drop":
             return top < ENDS and not any(RANKS[other.effect] in _SPAN for other in kept)
         case "switch_model":
-            return top < ENDS and not any(other.effect == "switch_model" for other in kept)
+            return _may_run(top) and not any(other.effect == "switch_model" for other in kept)
         case "restrict_routes" | "inject_reminder" | "transform":
-            return top < ENDS
+            return _may_run(top)
         case _:
             assert_never(one.effect)
+
+
+def _may_run(top: int) -> bool:
+    """Whether the call goes on, now or once it is approved."""
+    return top < ENDS or top == RANKS["require_approval"]
 
 
 def _reasons(reasons: Iterable[Fired]) -> tuple[Fired, ...]:
