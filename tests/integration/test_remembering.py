@@ -149,7 +149,8 @@ def test_a_request_that_needs_approval_runs_once_after_it_was_given(tmp_path: Pa
 def test_an_approved_request_runs_under_all_that_other_rules_demand_of_it(tmp_path: Path) -> None:
     private: Document = {
         "id": "near", "phase": "request", "when": {"exists": "request.output_tokens"},
-        "then": [{"restrict_routes": "near/*"}, {"transform": {"preamble": "The house rules."}}], "why": "it stays here",
+        "then": [{"restrict_routes": "near/*"}, {"transform": {"preamble": "The house rules."}}],
+        "why": "it stays here",
     }  # fmt: skip
     asks: Document = {
         "id": "big", "phase": "request", "when": {"exists": "request.output_tokens"},

@@ -32,6 +32,7 @@ from wardwright.contracts.policy import (
     RetryWithReminder,
     Rewrite,
     Rule,
+    SetArgument,
     SwitchModel,
 )
 from wardwright.kernel import canonical
@@ -206,6 +207,9 @@ ACTIONS: tuple[Action, ...] = (
     Annotate(label="b"),
     Alert(),
     InjectReminder(text="mind"),
+    SetArgument(name="how", to="create"),
+    SetArgument(name="how", to="append"),
+    SetArgument(name="size", to=1),
     RestrictRoutes(to=("local",)),
     RestrictRoutes(to=("cheap",)),
     SwitchModel(model="small"),
@@ -264,7 +268,7 @@ def test_a_decision_is_canonical_and_reads_back(proposals: list[Proposal]) -> No
 
 
 def test_what_ends_the_call_leaves_labels_and_alerts_alone_and_what_waits_leaves_what_it_will_run_under() -> None:
-    changes = ("restrict_routes", "switch_model", "inject_reminder", "transform")
+    changes = ("restrict_routes", "switch_model", "inject_reminder", "transform", "set_argument")
     for strong, weak in itertools.product(ACTIONS, ACTIONS):
         if RANKS[_effect(strong)] >= 5 > RANKS[_effect(weak)] > 0:
             both = [Proposal(action=action, policy="p", rule="r") for action in (strong, weak)]

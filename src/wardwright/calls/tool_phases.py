@@ -54,7 +54,7 @@ BEFORE: Final = Phase(
     name="tool.before",
     doc="What a tool is about to be called with.",
     fields=CALLER + _TOOL + _PREDICTION,
-    actions=_SPEAKS | {"block", "oblige", "require_approval"},
+    actions=_SPEAKS | {"block", "oblige", "require_approval", "set_argument"},
 )
 AFTER: Final = Phase(
     name="tool.after",

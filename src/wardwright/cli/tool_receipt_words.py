@@ -45,6 +45,8 @@ def lines(receipt: ToolReceipt, whys: Mapping[str, str], state: Standing = "clos
     yield ""
     yield f"called    {instant(receipt.started_at)} by {caller_of(receipt.caller)}"
     yield f"asked     {receipt.shape or 'nothing that was understood'}, in mode {receipt.mode}"
+    if receipt.amended:
+        yield f"set       {', '.join(receipt.amended)}, by rules"
     yield from _rests_on(receipt)
     yield f"tool      {short(receipt.tool.digest or None)}, effect {receipt.effect}, reversal {receipt.reversal}"
     if receipt.prediction is not None:

@@ -379,6 +379,15 @@ class InjectReminder(
     """What it says."""
 
 
+class SetArgument(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="set_argument"):
+    """Call the tool with this argument, whatever the caller gave."""
+
+    name: str
+    """The argument's name."""
+    to: Value
+    """Its value."""
+
+
 class RestrictRoutes(msgspec.Struct, frozen=True, kw_only=True, tag_field="act", tag="restrict_routes"):
     """Only targets that match one of the patterns may serve; several restrictions must all admit a target."""
 
@@ -467,6 +476,7 @@ Action: TypeAlias = (
     | Oblige
     | Transform
     | InjectReminder
+    | SetArgument
     | RestrictRoutes
     | SwitchModel
     | Drop
@@ -482,8 +492,8 @@ Retrying: TypeAlias = Retry | RetryWithReminder | Reroute
 """Actions that end an attempt and make another."""
 
 ActionName: TypeAlias = Literal[
-    "allow", "annotate", "alert", "oblige", "transform", "inject_reminder", "restrict_routes", "switch_model", "drop",
-    "rewrite", "reroute", "retry", "retry_with_reminder", "require_approval", "block",
+    "allow", "annotate", "alert", "oblige", "transform", "inject_reminder", "set_argument", "restrict_routes",
+    "switch_model", "drop", "rewrite", "reroute", "retry", "retry_with_reminder", "require_approval", "block",
 ]  # fmt: skip
 
 

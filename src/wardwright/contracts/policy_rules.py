@@ -56,6 +56,7 @@ from wardwright.contracts.policy import (
     RetryWithReminder,
     Rewrite,
     Rule,
+    SetArgument,
     State,
     SwitchModel,
     Tie,
@@ -374,6 +375,7 @@ RULES: Final = Rules(
         Oblige: "`oblige`",
         Transform: "`transform`",
         InjectReminder: "`inject_reminder`",
+        SetArgument: "`set_argument`",
         RestrictRoutes: "`restrict_routes`",
         SwitchModel: "`switch_model`",
         Drop: "`drop`",
@@ -428,6 +430,7 @@ RULES: Final = Rules(
         (Alternative, "schema"): expectation_syntax.schema,
         (Comparison, "values"): _values,
         (ExampleFact, "values"): _values,
+        (SetArgument, "to"): policy_syntax.value_of,
     },
     missing={},
     distinct={

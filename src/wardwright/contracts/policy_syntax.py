@@ -58,6 +58,7 @@ from wardwright.contracts.policy import (
     Retry,
     RetryWithReminder,
     Rewrite,
+    SetArgument,
     State,
     SwitchModel,
     Transform,
@@ -93,6 +94,7 @@ ActionClass: TypeAlias = (
     | type[Oblige]
     | type[Transform]
     | type[InjectReminder]
+    | type[SetArgument]
     | type[RestrictRoutes]
     | type[SwitchModel]
     | type[Drop]
@@ -111,6 +113,7 @@ ACTIONS: Final[dict[str, tuple[ActionClass, str | None]]] = {
     "oblige": (Oblige, "check"),
     "transform": (Transform, None),
     "inject_reminder": (InjectReminder, "text"),
+    "set_argument": (SetArgument, None),
     "restrict_routes": (RestrictRoutes, "to"),
     "switch_model": (SwitchModel, "model"),
     "drop": (Drop, None),
@@ -354,7 +357,7 @@ def value_of(reader: Reader, tree: Tree, at: At) -> Read:
         case Scalar(form="decimal", value=value) if (decimal := normalise(str(value))) is not None:
             return decimal
         case _:
-            message = f"`{at.word}` compares with text, a number, true or false; here stands {found(tree)}"
+            message = f"`{at.word}` takes text, a number, true or false; here stands {found(tree)}"
             return reader.invalid(tree, at, message)
 
 

@@ -82,6 +82,8 @@ class Run:
         """Its receipt is written."""
         self.deadline_ns = 0
         """Of all attempts; of the monotonic clock."""
+        self.amended: tuple[str, ...] = ()
+        """Arguments that rules set."""
         self.captured = False
         """Arguments and result are kept."""
         self.hands: Reaching | None = None
@@ -155,11 +157,7 @@ class Run:
         house = self.call.house
         if house and house not in self._here.houses:
             raise failure("tool_arguments", f"no house is named `{house}`", did_you_mean(house, self._here.houses))
-        encoded = canonical.encode(self._given)
-        self.shape = shape_of(self._given)
-        self._sealed_arguments = self._around.seal(self.tenant, encoded)
-        what = b"call" if self.undoes is None else b"undo"
-        self.same = self._around.seal(self.tenant, b"\n".join((what, self.served.digest.encode(), encoded)))
+        self._seal()
         self._rules = self._here.rules(house)
         memory = None
         if self._rules is not None and self._rules.looks_back:
@@ -182,6 +180,32 @@ class Run:
                 lambda text: self._around.seal(tenant, text.encode()),
             )
         self._rulings = Rulings(self._rules, memory)
+
+    def _seal(self) -> None:
+        """What the receipt, patterns and approvals know the arguments by."""
+        assert self.served is not None
+        encoded = canonical.encode(self._given)
+        self.shape = shape_of(self._given)
+        self._sealed_arguments = self._around.seal(self.tenant, encoded)
+        what = b"call" if self.undoes is None else b"undo"
+        self.same = self._around.seal(self.tenant, b"\n".join((what, self.served.digest.encode(), encoded)))
+
+    def amend(self, decision: Decision) -> None:
+        """Take on the arguments that rules set: from here on they are those of the call, for its scope, its approval,
+        the cache and the receipt. Rules are not asked about them again. Raises `tool_arguments`."""
+        if not (amended := decision.arguments):
+            return
+        assert self.served is not None
+        try:
+            self.arguments = decoded(self.served.arguments, self._given | amended)
+        except WardwrightError as error:
+            names = ", ".join(f"`{name}`" for name in sorted(amended))
+            message = f"rules set {names}, and `{self.served.name}` cannot be called so: {error.message}"
+            raise failure("tool_arguments", message, error.hint) from error
+        self._given = msgspec.to_builtins(self.arguments)
+        self.scope = scope_of(self.served.contract, self.arguments)
+        self.amended = tuple(sorted(amended))
+        self._seal()
 
     def foretell(self) -> None:
         if self.demands.predicts or (self._rules is not None and self._rules.reads("prediction.")):
@@ -430,6 +454,7 @@ class Run:
         memory, now_us = self._rulings.memory, self._around.clock.now_us()
         decided = self._decided_ns or self._around.clock.monotonic_ns()
         return tr.ToolReceipt(
+            amended=self.amended,
             approval=self.approval,
             arguments=self._sealed_arguments,
             attempts=tuple(self.attempts),

@@ -125,6 +125,7 @@ class Workshop:
             decision = run.decide_before()
             if decision.effect == "block":
                 raise blocked(decision)
+            run.amend(decision)
             await self._obliged(run, decision)
             run.resumed = await self._earlier(run)
             await self._permitted(run, decision)

@@ -1,15 +1,16 @@
 """Detectors propose, one arbiter decides.
 
     block > require_approval > retry, retry_with_reminder, reroute > rewrite > drop > restrict_routes, switch_model
-        > inject_reminder, transform > annotate, alert, oblige, allow
+        > inject_reminder, set_argument, transform > annotate, alert, oblige, allow
 
 Rule 1: the outcome is a function of the *set* of proposals, never of the order of files, rules or evaluation: joining
 two decisions is associative, commutative and idempotent.
 Rule 2: what ends the call or the attempt (`block`, the retries) leaves nothing weaker but labels, alerts and
 obligations, which always stand. Under `require_approval` the changes of rank 1 and 2 stand too: whoever approves a call
 lifts that one rule, and what others demand of the call holds when it runs.
-Rule 3: of `block`, `require_approval`, `rewrite` or `drop`, and `switch_model`, one stands: the higher priority, then
-the lower policy and rule. Restrictions, reminders, transforms and retries all stand: they combine.
+Rule 3: of `block`, `require_approval`, `rewrite` or `drop`, `switch_model`, and `set_argument` of one argument, one
+stands: the higher priority, then the lower policy and rule. Restrictions, reminders, transforms and retries all stand:
+they combine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, assert_never
 
-from wardwright.contracts.policy import Action, ActionName, Rewrite, SwitchModel
+from wardwright.contracts.policy import Action, ActionName, Rewrite, SetArgument, SwitchModel
 from wardwright.kernel import canonical
 from wardwright.policy.decision import NOTHING, Decision, Fired, Proposal
 
@@ -32,6 +33,7 @@ RANKS: Final[dict[ActionName, int]] = {
     "restrict_routes": 2,
     "switch_model": 2,
     "inject_reminder": 1,
+    "set_argument": 1,
     "transform": 1,
     "annotate": 0,
     "alert": 0,
@@ -93,6 +95,8 @@ def competes(left: Action, right: Action) -> bool:
             return left.model != right.model
         case Rewrite(), Rewrite():
             return left.replacement != right.replacement
+        case SetArgument(), SetArgument():
+            return left.name == right.name and (type(left.to), left.to) != (type(right.to), right.to)
         case _:
             return False
 
@@ -115,10 +119,16 @@ def _stands(one: Proposal, top: int, kept: list[Proposal]) -> bool:
             return top < ENDS and not any(RANKS[other.effect] in _SPAN for other in kept)
         case "switch_model":
             return _may_run(top) and not any(other.effect == "switch_model" for other in kept)
+        case "set_argument":
+            return _may_run(top) and not any(_sets_the_same(one.action, other.action) for other in kept)
         case "restrict_routes" | "inject_reminder" | "transform":
             return _may_run(top)
         case _:
             assert_never(one.effect)
+
+
+def _sets_the_same(left: Action, right: Action) -> bool:
+    return isinstance(left, SetArgument) and isinstance(right, SetArgument) and left.name == right.name
 
 
 def _may_run(top: int) -> bool:

@@ -19,7 +19,9 @@ from wardwright.contracts.policy import (
     Reroute,
     RestrictRoutes,
     Retrying,
+    SetArgument,
     Transform,
+    Value,
     effect_of,
 )
 
@@ -107,6 +109,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def transforms(self) -> tuple[Transform | InjectReminder, ...]:
         """Text to put around the caller's messages, in order."""
         return tuple(one.action for one in self.kept if isinstance(one.action, Transform | InjectReminder))
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """What arguments of a tool's call are set to."""
+        return {one.action.name: one.action.to for one in self.kept if isinstance(one.action, SetArgument)}
 
     @property
     def retries(self) -> tuple[Retrying, ...]:

@@ -28,6 +28,7 @@ from wardwright.contracts.policy import (
     RetryWithReminder,
     Rewrite,
     Rule,
+    SetArgument,
     State,
     SwitchModel,
     Transform,
@@ -308,6 +309,8 @@ def action_words(action: Action) -> str:
             return f"put the operator's text {' and '.join(places)} the messages"
         case InjectReminder(text=text):
             return f"remind the model: “{text.strip()}”"
+        case SetArgument(name=name, to=to):
+            return f"set the argument `{name}` to `{to if isinstance(to, str) else msgspec.json.encode(to).decode()}`"
         case RestrictRoutes(to=to):
             return f"serve by targets that match {_or(f'`{pattern}`' for pattern in to)} alone"
         case SwitchModel(model=model):

@@ -152,7 +152,7 @@ def test_the_order_of_lists_and_macros_means_nothing() -> None:
             "a condition is one word, and this has `eq` and `in`",
             "put them into",
         ),
-        ("when: {eq: [who, [a, b]]}", "`eq` compares with text, a number, true or false; here stands a list", None),
+        ("when: {eq: [who, [a, b]]}", "`eq` takes text, a number, true or false; here stands a list", None),
         ("when: {eq: [who]}", "`eq` takes its field and one value; here are 0 operands", "write `eq: [FIELD, VALUE]`"),
         ("when: {in: [who, a]}", "`in` takes a list; here stands the text `a`", "put it in brackets"),
         ("when: {in: [who, $crew]}", "this policy has no list `crew`", "add it under `lists`"),

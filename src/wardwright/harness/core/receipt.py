@@ -105,6 +105,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ToolReceipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call of a tool."""
 
+    amended: tuple[str, ...] = ()
+    """Arguments that rules set, by name."""
     approval: str | None = None
     """The approval that it waits for, or that it used."""
     arguments: str = ""
