@@ -196,9 +196,14 @@ class Workshop:
             if not done.done():
                 done.set_result(None) if failure is None else done.set_exception(failure)
 
-        desk.redeem(
-            id_, tenant=tenant, digest=run.same, policy=policy, rule=rule, receipt=run.receipt, on_durable=durable
-        )
+        try:
+            desk.redeem(
+                id_, tenant=tenant, digest=run.same, policy=policy, rule=rule, receipt=run.receipt, on_durable=durable
+            )
+        except WardwrightError as refusal:
+            if refusal.code == "approval_required":  # nobody has decided yet: the call waits for this one still
+                run.approval = id_
+            raise
         run.approval = id_
         await done
 

@@ -30,6 +30,8 @@ def test_the_same_call_waits_for_the_same_approval(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         assert await asked(stage, text="a") == await asked(stage, text="a")
         assert await asked(stage, text="a") != await asked(stage, text="b")
+        id_ = await asked(stage, text="a")
+        assert await asked(stage, text="a", approval=id_) == id_  # named before anybody has decided
 
     on_stage(tmp_path, scenario, tools=[tool("echo")], policies={"p": ASKS})
 
