@@ -24,6 +24,7 @@ from wardwright.cli.main import run as wardwright
 from wardwright.harness.core.hands import Scope
 from wardwright.harness.core.mcp import entries, lock
 from wardwright.harness.core.tool import Context
+from wardwright.harness.mcp import connection
 from wardwright.harness.mcp.peers import RELIST_S, Peers, Server
 from wardwright.kernel.errors import WardwrightError
 from wardwright.testing.determinism import HandClock
@@ -435,3 +436,25 @@ def found_in(words: list[str]) -> list[str]:
     buffer = stdout.buffer
     assert isinstance(buffer, io.BytesIO)
     return [one["id"] for one in msgspec.json.decode(buffer.getvalue())["findings"]]
+
+
+def test_a_server_is_gone_however_often_whoever_holds_it_is_cancelled(folder: Path) -> None:
+    async def held(started: asyncio.Future[int]) -> None:
+        entry = entries.Program(command="sh", args=("-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done"))
+        async with connection._process(entry, folder=folder, environment=os.environ) as process:
+            started.set_result(int(await process.reader.readline()))
+            await process.reader.read()
+
+    async def cancelled() -> int:
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        holder = asyncio.create_task(held(started))
+        pid = await started
+        for _ in range(3):
+            holder.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)  # it takes the cancellation in
+        with pytest.raises(asyncio.CancelledError):
+            await holder
+        return pid
+
+    assert gone(asyncio.run(cancelled()))

@@ -270,7 +270,19 @@ class _Process:
             self._said = (self._said + data)[-SAID_BYTES_MAX:]
 
     async def end(self) -> None:
-        """End it and everything that it started."""
+        """End it and all that it started. Whoever is cancelled meanwhile, be it twice, waits until it is gone."""
+        ending = asyncio.get_running_loop().create_task(self._end())
+        given_up = False
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                given_up = True
+                self._signal(signal.SIGKILL)
+        if given_up:
+            raise asyncio.CancelledError
+
+    async def _end(self) -> None:
         self.writer.close()
         try:
             if not await self._ended():
