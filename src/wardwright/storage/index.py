@@ -27,6 +27,7 @@ from wardwright.journal.record import read
 from wardwright.journal.rows import Column, Row, RowOf
 from wardwright.journal.store import Asking, ChainKey, Cursor, Page, Reader, Totals, Where
 from wardwright.kernel.errors import Place, WardwrightError
+from wardwright.storage.database import transaction
 from wardwright.storage.index_intake import Intake, Stale
 from wardwright.storage.index_schema import SCHEMA, create_calls
 from wardwright.storage.index_totals import statement, total_of
@@ -219,15 +220,13 @@ class SqliteIndex:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._intake = Intake(self._db, self.columns, self._row_of, self._reader)
         shape = self._shape()
-        self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.execute("CREATE TABLE IF NOT EXISTS shape (digest TEXT NOT NULL)")
-            found = self._db.execute("SELECT digest FROM shape").fetchone()
-            if found is None or found[0] != shape:
-                self._make(shape)
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                self._db.execute("CREATE TABLE IF NOT EXISTS shape (digest TEXT NOT NULL)")
+                found = self._db.execute("SELECT digest FROM shape").fetchone()
+                if found is None or found[0] != shape:
+                    self._make(shape)
         except BaseException:
-            self._db.execute("ROLLBACK")
             self._db.close()
             raise
 
@@ -244,13 +243,8 @@ class SqliteIndex:
         self._db.execute("INSERT INTO shape VALUES (?)", (shape,))
 
     def _clear(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             self._make(self._shape())
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):

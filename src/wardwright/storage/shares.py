@@ -19,20 +19,22 @@ import msgspec
 
 from wardwright.kernel.errors import WardwrightError
 from wardwright.limits.shares import Key, Part, Parts
-
-_SHAPE: Final = 1
-"""`user_version` of the file; another means another shape."""
+from wardwright.storage.database import Form, connect, made_anew, transaction
 
 BUSY_S: Final = 0.25
 """How long the event loop may wait for another worker's transaction."""
 
-_TABLES: Final = (
-    """CREATE TABLE parts (
-        tenant TEXT NOT NULL, meter TEXT NOT NULL, claim TEXT NOT NULL, worker INTEGER NOT NULL,
-        lent INTEGER NOT NULL, slices BLOB NOT NULL,
-        PRIMARY KEY (tenant, meter, claim, worker)) WITHOUT ROWID""",
-    "CREATE TABLE joined (worker INTEGER PRIMARY KEY)",
-    f"PRAGMA user_version = {_SHAPE}",
+_FORM: Final = Form(
+    busy_s=BUSY_S,
+    shape=1,
+    synchronous="OFF",
+    tables={
+        "parts": """CREATE TABLE parts (
+            tenant TEXT NOT NULL, meter TEXT NOT NULL, claim TEXT NOT NULL, worker INTEGER NOT NULL,
+            lent INTEGER NOT NULL, slices BLOB NOT NULL,
+            PRIMARY KEY (tenant, meter, claim, worker)) WITHOUT ROWID""",
+        "joined": "CREATE TABLE joined (worker INTEGER PRIMARY KEY)",
+    },
 )
 
 _PUT: Final = "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?)"
@@ -54,13 +56,11 @@ class SqliteShareStore:
         """Open or make the file. Raises `state_write`."""
         try:
             try:
-                self._connect()
+                self._db = connect(self.path, _FORM)
             except sqlite3.OperationalError:
                 raise  # locked, full or read-only: no reason to drop it
             except sqlite3.DatabaseError:
-                for suffix in ("", "-wal", "-shm"):
-                    self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-                self._connect()
+                self._db = made_anew(self.path, _FORM)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(error) from error
 
@@ -105,37 +105,11 @@ class SqliteShareStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self._db
         try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+            with transaction(self._db):
+                yield self._db
         except sqlite3.Error as error:
             raise _unusable(error) from error
-
-    def _connect(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("BEGIN IMMEDIATE")
-            (shape,) = db.execute("PRAGMA user_version").fetchone()
-            if shape != _SHAPE:
-                for table in ("parts", "joined"):
-                    db.execute(f"DROP TABLE IF EXISTS {table}")
-                for sql in _TABLES:
-                    db.execute(sql)
-            db.execute("COMMIT")
-        except BaseException:
-            db.close()
-            raise
-        self._db = db
 
 
 def _row(key: Key, worker: int, part: Part) -> tuple[str, str, str, int, int, bytes]:

@@ -18,21 +18,21 @@ from typing import Final
 from wardwright.journal.state import Reached, Snapshot
 from wardwright.journal.store import ChainKey, Cursor
 from wardwright.kernel.errors import WardwrightError
+from wardwright.storage.database import Form, connect, made_anew, transaction
 
-_SHAPE: Final = 1
-"""`user_version` of the file; another means another shape."""
-
-_BUSY_S: Final = 10.0
-
-_TABLES: Final = (
-    """CREATE TABLE rows (
-        projection TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-        PRIMARY KEY (projection, key)) WITHOUT ROWID""",
-    """CREATE TABLE reached (
-        projection TEXT NOT NULL, writer TEXT NOT NULL, chain TEXT NOT NULL, segment INTEGER NOT NULL,
-        offset INTEGER NOT NULL, bytes INTEGER NOT NULL, id TEXT NOT NULL,
-        PRIMARY KEY (projection, writer, chain)) WITHOUT ROWID""",
-    f"PRAGMA user_version = {_SHAPE}",
+_FORM: Final = Form(
+    busy_s=10.0,
+    shape=1,
+    synchronous="NORMAL",
+    tables={
+        "rows": """CREATE TABLE rows (
+            projection TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+            PRIMARY KEY (projection, key)) WITHOUT ROWID""",
+        "reached": """CREATE TABLE reached (
+            projection TEXT NOT NULL, writer TEXT NOT NULL, chain TEXT NOT NULL, segment INTEGER NOT NULL,
+            offset INTEGER NOT NULL, bytes INTEGER NOT NULL, id TEXT NOT NULL,
+            PRIMARY KEY (projection, writer, chain)) WITHOUT ROWID""",
+    },
 )
 
 
@@ -47,11 +47,11 @@ class SqliteStateStore:
     def open(self) -> None:
         """Open or make the file."""
         try:
-            self._connect()
+            self._db = connect(self.path, _FORM)
         except sqlite3.OperationalError as error:
             raise _unwritable(error) from error  # locked, full or read-only: no reason to drop it
         except sqlite3.DatabaseError:
-            self._remake()
+            self._db = made_anew(self.path, _FORM)
 
     def close(self) -> None:
         with self._lock:
@@ -65,7 +65,7 @@ class SqliteStateStore:
                 raise _unwritable(error) from error  # locked or closed: no reason to drop it
             except sqlite3.DatabaseError:
                 self._db.close()
-                self._remake()
+                self._db = made_anew(self.path, _FORM)
                 return Snapshot()
 
     def save(self, projection: str, changes: Mapping[str, bytes | None], reached: tuple[Reached, ...]) -> None:
@@ -103,40 +103,10 @@ class SqliteStateStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(self._db):
                     yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
             except sqlite3.Error as error:
                 raise _unwritable(error) from error
-
-    def _connect(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("BEGIN IMMEDIATE")
-            (shape,) = db.execute("PRAGMA user_version").fetchone()
-            if shape != _SHAPE:
-                for table in ("rows", "reached"):
-                    db.execute(f"DROP TABLE IF EXISTS {table}")
-                for sql in _TABLES:
-                    db.execute(sql)
-            db.execute("COMMIT")
-        except BaseException:
-            db.close()
-            raise
-        self._db = db
-
-    def _remake(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        self._connect()
 
 
 def _row(projection: str, one: Reached) -> tuple[str, str, str, int, int, int, str]:

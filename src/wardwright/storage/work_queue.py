@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +26,7 @@ from wardwright.journal.work_queue import Bounds, Job
 from wardwright.kernel.errors import Place as Spot
 from wardwright.kernel.errors import WardwrightError
 from wardwright.kernel.ids import Clock
+from wardwright.storage.database import transaction
 from wardwright.storage.files import make_dir
 from wardwright.storage.ledger_queue import LedgerQueue
 from wardwright.storage.pending import Loop
@@ -83,7 +83,7 @@ class SqliteWorkQueue(LedgerQueue):
         try:
             db = _connected(self.path)
             try:
-                with _transaction(db):
+                with transaction(db):
                     for sql in _SCHEMA:
                         db.execute(sql)
                     db.execute(
@@ -210,21 +210,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     return db
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of the block, or nothing of it."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
 def _commit(db: sqlite3.Connection, changes: Mapping[Place, Job | None]) -> None:
-    with _transaction(db):
+    with transaction(db):
         db.executemany(_PUT, [(*place, _encode(job)) for place, job in changes.items() if job is not None])
         db.executemany(_DROP, [place for place, job in changes.items() if job is None])
 
