@@ -432,8 +432,8 @@ class Workshop:
         return await self._instead(run, await self._told(run, status, error))
 
     async def _captured(self, run: Run, result: bytes) -> None:
-        """Keep arguments and result, where somebody wants them; the receipt says whether they are."""
-        if run.served is None or not (run.demands.keeps_results or self.around.captures_all):
+        """Keep arguments and result, where somebody wants them and they were understood; the receipt says whether."""
+        if run.scope is None or not (run.demands.keeps_results or self.around.captures_all):
             return
         arguments = canonical.encode(run.given())
         try:

@@ -9,11 +9,11 @@ import pytest
 
 from parts.policies import document
 from parts.workshop_stage import Given, Made, Stage, on_stage, seal, tool
+from wardwright.contracts.refusal import ContractErrors
 from wardwright.contracts.tool import Cache, ToolScope
 from wardwright.harness.core.rules import rules_of
 from wardwright.harness.core.tool import Context
 from wardwright.kernel import canonical
-from wardwright.kernel.errors import WardwrightError
 
 
 def sets(then: str, when: str = "{eq: [arguments.text, wild]}", more: str = "") -> str:
@@ -110,8 +110,9 @@ def test_the_higher_priority_sets_an_argument_that_two_rules_set(tmp_path: Path)
 
 def test_two_rules_that_set_one_argument_otherwise_are_refused_at_load() -> None:
     more = "- {id: other, phase: tool.before, then: [set_argument: {name: text, to: other}], why: W.}\n"
-    with pytest.raises(WardwrightError):
+    with pytest.raises(ContractErrors) as refused:
         rules_of([document(TAME + more, "p")])
+    assert [error.code for error in refused.value.errors] == ["policy_ambiguous"]
 
 
 def test_equal_calls_share_an_answer_whatever_was_asked(tmp_path: Path) -> None:

@@ -352,7 +352,8 @@ def test_arguments_and_results_are_kept_where_the_mode_or_the_settings_demand_it
         done = await stage.call("echo", mode=mode, text="hi")
         failed = await stage.call("fails", mode=mode)
         lost = await stage.call("nothing", mode=mode)
-        assert [one.receipt.captured for one in (done, failed, lost)] == [kept, kept, False]
+        wrong = await stage.call("echo", mode=mode, colour="red")
+        assert [one.receipt.captured for one in (done, failed, lost, wrong)] == [kept, kept, False, False]
         if kept:
             tenant, arguments, result = stage.captured[done.receipt.receipt]
             assert (tenant, msgspec.json.decode(arguments)["text"], result) == ("local", "hi", b'{"text":"hi"}')
