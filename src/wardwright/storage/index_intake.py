@@ -14,6 +14,7 @@ from wardwright.journal.record import read
 from wardwright.journal.rows import Column, RowOf
 from wardwright.journal.store import START, ChainKey, Cursor, Line, Reader
 from wardwright.kernel.errors import WardwrightError
+from wardwright.storage.database import transaction
 
 
 class _Source(msgspec.Struct):
@@ -57,9 +58,7 @@ class Intake:
 
         Raises `journal_broken` when a line stops every chain, Stale, or sqlite3.Error; nothing has changed then.
         """
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             count = 0
             broken = None
             keys = [key for key in self._reader.chains() if key.chain == "calls"]
@@ -71,10 +70,6 @@ class Intake:
                 count += taken
                 if count >= records_max:
                     break
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
         if broken is not None and not count:
             raise broken
         return count
